@@ -1,0 +1,118 @@
+"""Facts: what a change of an account made true, past tense, in the order it became so.
+
+The shell writes each to its table and to the audit chain, inside one transaction.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing.access import Access
+from billing.account import Hold, Notice, Payment, Promise
+from billing.invoice import Invoice
+from billing.ladder import Verdict
+from billing.ledger import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceIssued:
+    """A new invoice, with the entry that debits its receivable."""
+
+    invoice: Invoice
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """How much of a payment (or of credit) went to one invoice, in cents."""
+
+    invoice_id: int
+    interest_cents: int
+    fine_cents: int
+    principal_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPosted:
+    """Money in the ledger. What the allocations leave over is `credit_cents`."""
+
+    payment: Payment
+    allocations: tuple[Allocation, ...]
+    credit_cents: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class CreditUsed:
+    """Customer credit that paid a part of a newly issued invoice."""
+
+    allocation: Allocation
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceChanged:
+    """An invoice as it stands after an allocation."""
+
+    invoice: Invoice
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeDrawn:
+    """A notice to be sent; the ladder counts nothing from it until it is proven."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeProven:
+    """A channel confirmed delivery: the notice's days run from this instant's local date."""
+
+    notice_id: int
+    proven_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseTaken:
+    """A promise-to-pay in force until the end of its last day."""
+
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPlaced:
+    """A hold in force until it expires."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDecided:
+    """A contract's access changed level: the generation that every session must now reach."""
+
+    contract_id: int
+    generation: int
+    access: Access
+    verdict: Verdict
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A look that kept the level. Carries what the next look needs (rungs, review date)."""
+
+    contract_id: int
+    verdict: Verdict
+
+
+Fact = (
+    InvoiceIssued
+    | PaymentPosted
+    | CreditUsed
+    | InvoiceChanged
+    | NoticeDrawn
+    | NoticeProven
+    | PromiseTaken
+    | HoldPlaced
+    | AccessDecided
+    | Reviewed
+)
