@@ -1,6 +1,6 @@
 """Named points at which a rehearsal may kill the process, as `kill -9` would.
 
-`RELIGA_CRASH_AT` names one; it fires once for a data directory, so that what is started again lives.
+`RELIGA_CRASH_AT` names one; it fires once for a data directory, so that what starts again lives.
 """
 
 import os
@@ -12,7 +12,7 @@ _armed: tuple[str, Path] | None = None
 
 def arm(point: str, data_dir: Path) -> None:
     """Arm one point for this process unless it fired before under this data directory."""
-    global _armed  # noqa: PLW0603
+    global _armed
     marker = data_dir / f"crashed-{point}"
     _armed = (point, marker) if point and not marker.exists() else None
 

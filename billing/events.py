@@ -7,10 +7,28 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing.access import Access
-from billing.account import Hold, Notice, Payment, Promise
-from billing.invoice import Invoice
-from billing.ladder import Verdict
+from billing.invoice import Allocation, Invoice
+from billing.ladder import Situation, Verdict
 from billing.ledger import Entry
+from billing.payer import Hold, Notice, Payment, Promise
+
+__all__ = [
+    "AccessDecided",
+    "Allocation",
+    "CreditUsed",
+    "Fact",
+    "HoldPlaced",
+    "InvoiceChanged",
+    "InvoiceIssued",
+    "NoticeDrawn",
+    "NoticeProven",
+    "PaymentPosted",
+    "PromiseTaken",
+    "Reviewed",
+]
+
+
+_NOTHING_OWED = Situation(receivables=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +37,6 @@ class InvoiceIssued:
 
     invoice: Invoice
     entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """How much of a payment (or of credit) went to one invoice, in cents."""
-
-    invoice_id: int
-    interest_cents: int
-    fine_cents: int
-    principal_cents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +95,18 @@ class HoldPlaced:
 
 @dataclass(frozen=True, slots=True)
 class AccessDecided:
-    """A contract's access changed level: the generation that every session must now reach."""
+    """A contract's access changed level: the generation that every session must now reach.
+
+    `situation` is what was judged, so that the verdict can be computed again from it. Only
+    `verdict.review_on` may be earlier than the ladder's own: a notice may become due before.
+    """
 
     contract_id: int
     generation: int
     access: Access
     verdict: Verdict
     since: datetime
+    situation: Situation = _NOTHING_OWED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,34 @@
 """Delinquency ladder: debt, notices and an instant in, a verdict out. No I/O, no clock.
 
-Rules 1 to 9 and 16 of the policy text; the numbers are the policy document's.
+Rules 1 to 9 and 16 of the policy text; the numbers are the policy document's. Where the text leaves
+a choice, this is the one made:
+
+- "One run" of rule 5 is one local day: at most one step is entered on a day, so that the verdict
+  does not depend on how often somebody looked.
+- A cut may start from `cut_from` until just before `cut_until`.
+- While a promise or a hold stands, no step is entered. When a promise is over, the level that the
+  dates give comes back at the next allowed instant, with at most one new step.
+- A hold never makes a level milder; debt below the minimum ends every step, hold or not.
+- Under a new version of a policy, a step stays only as far as the new dates would have reached it.
+
 Source: shape after Kill Bill's overdue states (facts, verdict and effect kept apart).
 """
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from billing.access import Level
+from billing.calendar import (
+    ONE_DAY,
+    Calendar,
+    add_bank_days,
+    day_start,
+    next_bank_day,
+    next_cut,
+    zone_of,
+)
+from billing.policy import MATURITY, Policy, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +61,8 @@ class Rung:
 class Situation:
     """Everything a verdict depends on besides policy, calendar and instant.
 
-    `promise_until` is the last local day of a promise in force; `hold_until` the end of an
+    `promise_until` is the last local day of a promise in force, or of one that is over while the
+    level it gave still stands because no cut was allowed since. `hold_until` is the end of an
     operator's hold. `rungs` are mild to severe.
     """
 
@@ -55,9 +77,19 @@ class Situation:
 class Verdict:
     """What the ladder says (rule 16), and `rungs`, which the caller keeps for the next look.
 
-    `reason` is a stable code (`no_debt`, `notice_running`, `step_reached`, `awaiting_allowed_time`,
-    `promise`, `hold`, ...); a person's sentence is made from it elsewhere. `review_on` is the first
-    instant at which, with no new fact, the verdict could change; None: never.
+    `reason` is a stable code; a person's sentence is made from it elsewhere:
+
+    - `no_debt`: nothing is unpaid. `not_overdue`: nothing unpaid is overdue.
+    - `awaiting_notice`: no proven notice covers what is overdue. `notice_running`: one does, and
+      `notice_id` names it, but none has matured.
+    - `below_minimum`: the counted debt is less than the policy's minimum.
+    - `awaiting_step`: the first step's day is still to come. `awaiting_allowed_time`: its day (or
+      that of cutting again after a promise) is here, but the hour or the day forbids a cut.
+    - `step_reached`: `step` is in force.
+    - `promise`, `hold`: there is counted debt, and this stands against a cut.
+
+    `review_on` is the first instant at which, with no new fact, the verdict could change; None:
+    never.
     """
 
     level: Level
@@ -70,3 +102,202 @@ class Verdict:
     policy_version: int
     review_on: datetime | None
     rungs: tuple[Rung, ...]
+
+
+def overdue_from(due_on: date, policy: Policy, calendar: Calendar) -> date:
+    """The first local day on which an invoice is overdue (rule 1)."""
+    day_after = next_bank_day(calendar, due_on) + ONE_DAY
+    return add_bank_days(calendar, day_after, policy.float_bank_days)
+
+
+def notice_from(due_on: date, policy: Policy, calendar: Calendar) -> date:
+    """The first local day on which an unpaid invoice asks for a notice (rule 2)."""
+    days = timedelta(days=policy.notice_after_days)
+    return max(overdue_from(due_on, policy, calendar), due_on + days)
+
+
+def matures_on(notice: CoveringNotice, policy: Policy) -> date:
+    """The first local day on which what the notice lists counts as debt (rule 3)."""
+    return notice.proven_on + timedelta(days=policy.notice_days)
+
+
+def decide(situation: Situation, policy: Policy, calendar: Calendar, now: datetime) -> Verdict:
+    """The verdict at `now`, and when to look again.
+
+    Args:
+        situation: what is owed, what was notified, which steps are in force.
+        policy: the contract's ladder.
+        calendar: the customer's holidays and the banks'.
+        now: aware, in the zone that local dates are read in.
+
+    Raises:
+        ValueError: `now` is naive.
+    """
+    verdict = _judge(situation, policy, calendar, now)
+    kept = settled(situation, verdict, now)
+    for instant in _turning_points(kept, policy, calendar, now):
+        if _judge(kept, policy, calendar, instant) != verdict:
+            return replace(verdict, review_on=instant)
+    return verdict
+
+
+def settled(situation: Situation, verdict: Verdict, now: datetime) -> Situation:
+    """The situation as it stands once the verdict is kept: what the next look starts from."""
+    until = standing_promise(situation.promise_until, verdict.level, verdict.rungs, now.date())
+    return replace(situation, rungs=verdict.rungs, promise_until=until)
+
+
+def standing_promise(
+    until_on: date | None, level: Level, rungs: Sequence[Rung], today: date
+) -> date | None:
+    """`until_on` of a promise that still matters: in force, or its milder level still standing."""
+    if until_on is None or today <= until_on:
+        return until_on
+    return until_on if level.severity < _top(rungs).severity else None
+
+
+def _judge(situation: Situation, policy: Policy, calendar: Calendar, now: datetime) -> Verdict:
+    """The verdict without `review_on`."""
+    today, at = now.date(), now.astimezone(UTC)
+    unpaid = [item for item in situation.receivables if item.unpaid_cents > 0]
+    overdue = [item for item in unpaid if overdue_from(item.due_on, policy, calendar) <= today]
+    overdue_ids = {item.invoice_id for item in overdue}
+    covering = sorted(
+        (item for item in situation.notices if item.invoice_ids & overdue_ids),
+        key=lambda item: (item.proven_on, item.notice_id),
+    )
+    matured = [item for item in covering if matures_on(item, policy) <= today]
+    covered_ids = frozenset().union(*(item.invoice_ids for item in matured))
+    counted = sorted(
+        (item for item in overdue if item.invoice_id in covered_ids),
+        key=lambda item: (item.due_on, item.invoice_id),
+    )
+    counted_cents = sum(item.unpaid_cents for item in counted)
+
+    def verdict(level: Level, reason: str, rungs: tuple[Rung, ...] = ()) -> Verdict:
+        return Verdict(
+            level=level,
+            step=rungs[-1].level.value if rungs else None,
+            reason=reason,
+            invoice_ids=tuple(item.invoice_id for item in counted),
+            counted_cents=counted_cents,
+            notice_id=covering[0].notice_id if covering else None,
+            policy_name=policy.name,
+            policy_version=policy.version,
+            review_on=None,
+            rungs=rungs,
+        )
+
+    if not counted or counted_cents < policy.min_debt_cents:
+        if not unpaid:
+            return verdict(Level.FULL, "no_debt")
+        if not overdue:
+            return verdict(Level.FULL, "not_overdue")
+        if not covering:
+            return verdict(Level.FULL, "awaiting_notice")
+        return verdict(Level.FULL, "below_minimum" if counted else "notice_running")
+
+    ripe_on = matures_on(matured[0], policy)
+    walked = _walked(ripe_on, policy, calendar, now)
+    rungs = tuple(rung for rung in situation.rungs if rung.level.severity <= walked.severity)
+    step = _next_step(rungs, policy)
+    reached = step is not None and _step_day(step, rungs, ripe_on) <= today
+    until_on, hold_until = situation.promise_until, situation.hold_until
+    promised = until_on is not None and today <= until_on
+    held = hold_until is not None and at < hold_until.astimezone(UTC)
+    lifted = until_on is not None
+    if not promised and not held and next_cut(calendar, policy, now).astimezone(UTC) == at:
+        lifted = False
+        if step is not None and reached and step.level.severity <= walked.severity:
+            rungs = (*rungs, Rung(step.level, today))
+            reached = False
+    top = _top(rungs)
+    level = min(top, policy.promise_level, key=_severity) if lifted else top
+    if promised:
+        return verdict(level, "promise", rungs)
+    if held:
+        return verdict(level, "hold", rungs)
+    if level is not top or (reached and not rungs):
+        return verdict(level, "awaiting_allowed_time", rungs)
+    return verdict(level, "step_reached" if rungs else "awaiting_step", rungs)
+
+
+def _turning_points(
+    situation: Situation, policy: Policy, calendar: Calendar, now: datetime
+) -> Iterator[datetime]:
+    """Every instant after `now` at which the verdict could change first, in order.
+
+    Between two of them nothing that a verdict reads changes: days on which an invoice becomes
+    overdue, a notice matures, a step's anchor is reached, a promise or a hold is over; and for
+    each (and for now) the first instant at which a cut may start.
+    """
+    zone = zone_of(now)
+    unpaid = [item for item in situation.receivables if item.unpaid_cents > 0]
+    if not unpaid:
+        return iter(())
+    days = {overdue_from(item.due_on, policy, calendar) for item in unpaid}
+    step = _next_step(situation.rungs, policy)
+    walks: list[datetime] = []
+    for notice in situation.notices:
+        ripe_on = matures_on(notice, policy)
+        days.add(ripe_on)
+        walks += (instant for _, instant in _walk(ripe_on, policy, calendar, zone))
+        if step is not None:
+            days.add(_step_day(step, situation.rungs, ripe_on))
+    if situation.promise_until is not None:
+        days.add(situation.promise_until + ONE_DAY)
+    starts = [now, *(day_start(day, zone) for day in days), *walks]
+    if situation.hold_until is not None:
+        starts.append(situation.hold_until.astimezone(zone))
+    at = now.astimezone(UTC)
+    instants = {start.astimezone(UTC) for start in starts}
+    coming = [start for start in starts if start.astimezone(UTC) >= at]
+    instants.update(next_cut(calendar, policy, start).astimezone(UTC) for start in coming)
+    return (instant.astimezone(zone) for instant in sorted(instants) if instant > at)
+
+
+def _walk(
+    ripe_on: date, policy: Policy, calendar: Calendar, zone: tzinfo
+) -> Iterator[tuple[Level, datetime]]:
+    """The debt's own dates (rule 8): every step as if entered at its first allowed instant."""
+    rungs: tuple[Rung, ...] = ()
+    for step in policy.steps:
+        start = day_start(_step_day(step, rungs, ripe_on), zone)
+        instant = next_cut(calendar, policy, start)
+        rungs = (*rungs, Rung(step.level, instant.date()))
+        yield step.level, instant
+
+
+def _walked(ripe_on: date, policy: Policy, calendar: Calendar, now: datetime) -> Level:
+    """The level that the counted debt's own dates have reached.
+
+    Real steps are never earlier than these dates, except when the debt that carried them was paid:
+    then they fall to this level, and the next one waits for its date in both counts.
+    """
+    walk = _walk(ripe_on, policy, calendar, zone_of(now))
+    reached = [level for level, at in walk if at.astimezone(UTC) <= now.astimezone(UTC)]
+    return reached[-1] if reached else Level.FULL
+
+
+def _next_step(rungs: Sequence[Rung], policy: Policy) -> Step | None:
+    reached = _top(rungs).severity
+    return next((step for step in policy.steps if step.level.severity > reached), None)
+
+
+def _step_day(step: Step, rungs: Sequence[Rung], ripe_on: date) -> date:
+    """The day from which `step` may be entered, given the rungs below it."""
+    anchor_on = ripe_on
+    if step.anchor != MATURITY and rungs:
+        # An anchor that was never entered stems from another version of the policy.
+        entered = {rung.level.value: rung.entered_on for rung in rungs}
+        anchor_on = entered.get(step.anchor, rungs[-1].entered_on)
+    day = anchor_on + timedelta(days=step.after_days)
+    return max(day, rungs[-1].entered_on + ONE_DAY) if rungs else day
+
+
+def _top(rungs: Sequence[Rung]) -> Level:
+    return rungs[-1].level if rungs else Level.FULL
+
+
+def _severity(level: Level) -> int:
+    return level.severity

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on stderr, with the correlation id of what is going on."""
+"""Structured logs: one JSON object a line on stderr, with the correlation id of what goes on."""
 
 import logging
 import sys

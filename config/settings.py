@@ -11,7 +11,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Settings(BaseSettings):
-    """Every setting is optional for `religa run`; names are `RELIGA_` plus the field, upper case."""
+    """Every setting is optional for `religa run`; each is named `RELIGA_` plus the field."""
 
     model_config = SettingsConfigDict(env_prefix="RELIGA_", frozen=True, extra="ignore")
 

@@ -1,7 +1,8 @@
-"""The tables. Invariants that a database can express are constraints here; the triggers that SQL
-alone can express (balanced entries, append only, the grant change log) are in the first migration.
+"""The tables: what a database can express of the invariants is a constraint here.
 
-All instants are `timestamptz`. Columns named `*_wall` hold real time even in rehearsal: they measure.
+Triggers say what SQL alone can express (balanced entries, append only, the log of grant changes);
+they are in the migrations. All instants are `timestamptz`. Columns named `*_wall` hold real time
+even in rehearsal: they measure.
 """
 
 from sqlalchemy import (
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -192,6 +194,8 @@ logins = Table(
     UniqueConstraint("contract_id"),
     UniqueConstraint("static_ipv4"),
     UniqueConstraint("delegated_ipv6"),
+    # It reaches routers and logs (invariant S7).
+    CheckConstraint("username ~ '^[A-Za-z0-9._@-]{1,64}$'", name="username"),
 )
 
 # --- money ----------------------------------------------------------------------------------------
@@ -276,7 +280,12 @@ payment_notices = Table(
     Column("state", Text, nullable=False, server_default="received"),
     Column("correlation_id", Text, nullable=False),
     _instant("received_at", null=False),
-    Column("received_wall", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column(
+        "received_wall",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("last_error", Text),
@@ -408,7 +417,7 @@ access_decisions = Table(
     Column("reason", Text, nullable=False),
     Column("invoice_ids", ARRAY(BigInteger), nullable=False),
     Column("counted_cents", BigInteger, nullable=False),
-    Column("notice_id", BigInteger),
+    _ref("notice_id", "notices.id", null=True),
     Column("policy", Text, nullable=False),
     Column("policy_version", Integer, nullable=False),
     Column("rungs", JSONB, nullable=False),
@@ -417,8 +426,14 @@ access_decisions = Table(
     _instant("decided_at", null=False),
     _instant("review_on"),
     Column("correlation_id", Text, nullable=False),
-    Column("decided_wall", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column(
+        "decided_wall",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
     UniqueConstraint("contract_id", "generation"),
+    ForeignKeyConstraint(["policy", "policy_version"], ["policies.name", "policies.version"]),
     CheckConstraint(f"level in {LEVELS}", name="level"),
     # No notice, no cut (invariant A3).
     CheckConstraint("level = 'full' or notice_id is not null", name="cut_has_notice"),

@@ -1,0 +1,56 @@
+# Religa. Every target sets up what it needs; `make` alone lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEED ?=
+YEARS ?=
+SECONDS_EACH ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check bench sim fuzz clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.runtime: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed; set PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runtime requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.runtime ## the virtual environment, nothing else
+
+demo: $(VENV)/.runtime ## unpaid, slowed, walled, paid, restored: once, on real parts, with proof
+	@$(BIN)/python -m api demo
+
+run: $(VENV)/.runtime ## serve: embedded PostgreSQL, RADIUS and API, until Ctrl-C
+	@$(BIN)/python -m api run
+
+test: $(VENV)/.tests ## all tests (installs Debian packages they need when root)
+	@bash tests/support/packages.sh
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.tests ## formatter, linter, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy . --no-error-summary
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.tests ## benchmarks, one JSON object a line; ONLY=name for one
+	@bash tests/support/packages.sh
+	@$(BIN)/python -m tests.bench $(ONLY)
+
+sim: $(VENV)/.tests ## years of a small provider in virtual time; SEED= YEARS=
+	@$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED)) $(if $(YEARS),--years $(YEARS))
+
+fuzz: $(VENV)/.tests ## hostile datagrams through the decoder; SECONDS_EACH= SEED=
+	@$(BIN)/python -m tests.fuzz.decode --seconds $(SECONDS_EACH) $(if $(SEED),--seed $(SEED))
+
+clean: ## remove the virtual environment and caches; data under var/ stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

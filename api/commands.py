@@ -1,0 +1,146 @@
+"""What the one-shot commands do, once the command line is read. Each answers its exit status."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from api import importer, operators
+from api import review as ladder
+from api.compose import open_house, prepare
+from api.explain import timeline
+from api.failures import Refused
+from api.house import House
+from api.node import PortInUse
+from api.run import check_ports
+from api.store import embedded
+from api.verify import verify as recompute
+from config.settings import Settings
+
+
+@asynccontextmanager
+async def _house(settings: Settings) -> AsyncIterator[House]:
+    """A prepared house; an embedded server that only this command needed is stopped again."""
+    named = settings.database_url.get_secret_value()
+    found_running = bool(named) or await asyncio.to_thread(embedded.running, settings.data_dir)
+    try:
+        async with open_house(settings) as house:
+            await prepare(house)
+            yield house
+    finally:
+        if not found_running:
+            await asyncio.to_thread(embedded.stop, settings.data_dir)
+
+
+async def migrate(settings: Settings) -> int:
+    """Bring the database to this release."""
+    async with _house(settings):
+        typer.echo("the database is at this release")
+    return 0
+
+
+async def check_config(settings: Settings) -> int:
+    """Print settings and checks; 1 if one fails."""
+    for name, value in settings.model_dump().items():
+        typer.echo(f"RELIGA_{name.upper()}={value}")
+    async with _house(settings):
+        typer.echo("database: reachable and at this release; secret key: fits")
+    try:
+        await check_ports(settings)
+    except PortInUse as error:
+        typer.echo(f"ports: {error} (or Religa is running already)")
+        return 1
+    typer.echo("ports: free")
+    return 0
+
+
+def progress_bar() -> Progress:
+    """A bar on stderr for long work; silent where stderr is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+async def import_file(settings: Settings, kind: str, file: Path, dry_run: bool) -> int:
+    """Import one CSV, or refuse it with every bad row named."""
+    work = {
+        "plans": importer.import_plans,
+        "nas": importer.import_nas,
+        "subscribers": importer.import_subscribers,
+    }[kind]
+    async with _house(settings) as house:
+        with progress_bar() as bar:
+            task = bar.add_task(f"{kind} from {file.name}")
+            report = await work(
+                house.store,
+                house.secrets,
+                house.clock,
+                file,
+                dry_run,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    for problem in report.problems:
+        typer.echo(f"line {problem.line}: {problem.column}: {problem.reason}", err=True)
+    if report.problems:
+        typer.echo(f"{len(report.problems)} problems; nothing was imported", err=True)
+        return 1
+    verb = "would be imported" if dry_run else "imported"
+    typer.echo(f"{report.rows} {kind} {verb}")
+    return 0
+
+
+async def create_token(settings: Settings, role: str, name: str) -> int:
+    """Print a new token, once."""
+    async with _house(settings) as house, house.uow("cli", uuid4().hex) as uow:
+        made = await operators.create_token(uow, role, name)
+    typer.echo(made)
+    return 0
+
+
+async def explain(settings: Settings, contract_id: int, lang: str) -> int:
+    """Print a contract's facts as sentences, oldest first."""
+    async with _house(settings) as house, house.store.reading() as connection:
+        items = await timeline(house, connection, contract_id, lang)
+    if not items:
+        raise Refused(f"contract {contract_id} is unknown; GET /api/v1/contracts lists them")
+    for item in items:
+        at = item.at.astimezone(settings.zone)
+        typer.echo(f"{at:%Y-%m-%d %H:%M:%S}  {item.sentence}")
+    return 0
+
+
+async def review(settings: Settings, dry_run: bool) -> int:
+    """Show, or show and do, the changes that the ladder asks for now."""
+    async with _house(settings) as house:
+        if dry_run:
+            changes = tuple(await ladder.plan(house, None))
+        else:
+            changes = (await ladder.run(house, None, uuid4().hex, "cli")).changes
+    for change in changes:
+        typer.echo(
+            f"contract {change.contract_id} ({change.subscriber}): {change.before} ->"
+            f" {change.after}, {change.reason}, {change.counted_cents} cents,"
+            f" invoices {', '.join(map(str, change.invoice_ids)) or 'none'}"
+        )
+    typer.echo(f"{len(changes)} changes" + (" (dry run)" if dry_run else ""))
+    return 0
+
+
+async def verify(settings: Settings) -> int:
+    """Print every difference; 1 if there is one."""
+    async with _house(settings) as house, house.store.reading() as connection:
+        differences = await recompute(house, connection)
+    for difference in differences:
+        typer.echo(difference, err=True)
+    typer.echo(f"{len(differences)} differences" if differences else "all as recorded")
+    return 1 if differences else 0

@@ -1,0 +1,81 @@
+"""The composition root: the only place where real things are chosen and put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.clock import Clock, ManualClock, SystemClock, day_start, wall
+from api.house import House
+from api.pix import PixProvider
+from api.store import embedded, migrate
+from api.store.policies import ensure_policies
+from api.store.secrets import SecretBox, check_key, load_key
+from api.store.uow import Store
+from billing import calendar
+from billing.payments.provider import PaymentProvider
+from config import policies
+from config.settings import Settings
+
+# Holidays are known this many years around today; the ladder never looks further.
+CALENDAR_YEARS = range(-3, 8)
+
+
+def database_url(settings: Settings) -> str:
+    """The database to use: the one named, else the embedded one, started or adopted."""
+    named = settings.database_url.get_secret_value()
+    return named or embedded.start(settings.data_dir)
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """A house on a database that is already prepared (`prepare`)."""
+    store = Store(database_url(settings))
+    providers: dict[str, PaymentProvider] = {}
+    pix = PixProvider(settings) if settings.pix_url else None
+    if pix is not None:
+        providers["pix"] = pix
+    clock: Clock = SystemClock(settings.zone)
+    if settings.clock == "manual":
+        clock = ManualClock(settings.zone)
+    try:
+        yield House(
+            settings=settings,
+            store=store,
+            clock=clock,
+            secrets=SecretBox(load_key(settings)),
+            calendar=provider_calendar(settings, wall().date()),
+            providers=providers,
+        )
+    finally:
+        if pix is not None:
+            await pix.close()
+        await store.close()
+
+
+def provider_calendar(settings: Settings, today: date) -> calendar.Calendar:
+    """The holidays that bind this provider."""
+    years = range(today.year + CALENDAR_YEARS.start, today.year + CALENDAR_YEARS.stop)
+    return calendar.brazil(years, settings.state)
+
+
+async def prepare(house: House) -> None:
+    """Bring the database to this release: schema, shipped policies, key check, rehearsal clock.
+
+    Raises:
+        LostKey: the database holds secrets sealed under another key.
+    """
+    migrate.upgrade(house.store.url)
+    async with house.uow("start", "start") as uow:
+        await check_key(uow.connection, house.secrets)
+        await ensure_policies(uow.connection, policies.shipped(), wall())
+        if house.clock.manual and not await _clock_is_set(uow.connection):
+            today = wall().astimezone(house.settings.zone).date()
+            await uow.move_clock(day_start(today, house.settings.zone))
+
+
+async def _clock_is_set(connection: AsyncConnection) -> bool:
+    found = await connection.execute(text("select 1 from facts where name = 'clock'"))
+    return found.scalar_one_or_none() is not None

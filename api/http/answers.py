@@ -1,0 +1,279 @@
+"""What the routes answer. Instants carry the provider's offset; amounts are cents."""
+
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.fields import Level
+
+ItemT = TypeVar("ItemT")
+
+
+class Page(BaseModel, Generic[ItemT]):
+    """`next` is what to pass as `after` for the following page; null at the end."""
+
+    items: list[ItemT]
+    next: str | None = Field(examples=["aW52b2ljZXM6NTA"])
+
+
+class PlanAnswer(BaseModel):
+    id: int
+    name: str
+    down_bps: int
+    up_bps: int
+    reduced_down_bps: int
+    reduced_up_bps: int
+    price_cents: int
+    ipv4_pool: str | None
+    ipv6_pool: str | None
+    simultaneous_use: int
+
+
+class NasAnswer(BaseModel):
+    """Without the secret: it is written and never read back."""
+
+    id: int
+    name: str
+    address: str
+    dialect: str
+    coa_port: int
+    require_message_authenticator: str
+
+
+class SubscriberAnswer(BaseModel):
+    id: int
+    name: str
+    document: str
+    email: str | None
+    phone: str | None
+    created_at: datetime
+
+
+class SubscriberMade(SubscriberAnswer):
+    """`contract_id` and `login_id` are null where the subscriber was made alone."""
+
+    contract_id: int | None
+    login_id: int | None
+
+
+class ContractItem(BaseModel):
+    """`debt_cents` is the unpaid principal of open invoices; null for who may not see debt."""
+
+    id: int
+    subscriber: str
+    plan: str
+    due_day: int
+    username: str | None
+    level: Level
+    debt_cents: int | None
+
+
+class ContractAnswer(ContractItem):
+    subscriber_id: int
+    plan_id: int
+    policy: str
+    created_at: datetime
+    ended_on: date | None
+    generation: int
+    reason: str
+    since: datetime
+    review_on: datetime | None
+    mac: str | None
+    circuit_id: str | None
+    remote_id: str | None
+    static_ipv4: str | None
+    delegated_ipv6: str | None
+
+
+class LineAnswer(BaseModel):
+    description: str
+    amount_cents: int
+
+
+class InvoiceAnswer(BaseModel):
+    """`amount_due_cents` is what settles it now: unpaid principal, fine and interest."""
+
+    id: int
+    contract_id: int
+    due_on: date
+    state: str = Field(examples=["open"])
+    amount_cents: int
+    amount_due_cents: int
+    lines: list[LineAnswer]
+
+
+class PaymentAnswer(BaseModel):
+    """In `suspense` nobody was credited yet; `suspense_reason` says why."""
+
+    id: int
+    provider: str
+    external_id: str
+    invoice_id: int | None
+    subscriber_id: int | None
+    amount_cents: int
+    method: str
+    reference: str
+    paid_at: datetime
+    cleared_at: datetime
+    credit_cents: int
+    state: str = Field(examples=["posted"])
+    suspense_reason: str | None
+    correlation_id: str
+
+
+class PaymentTaken(PaymentAnswer):
+    """`detail` says what happened and, for suspense, where it is listed."""
+
+    detail: str
+
+
+class PixCharge(BaseModel):
+    txid: str
+    amount_cents: int
+    copy_and_paste: str
+
+
+class SessionAnswer(BaseModel):
+    id: int
+    acct_session_id: str
+    username: str
+    contract_id: int | None
+    nas: str
+    ipv4: str | None
+    ipv6: str | None
+    mac: str | None
+    started_at: datetime
+    updated_at: datetime
+    stopped_at: datetime | None
+    input_octets: int
+    output_octets: int
+    terminate_cause: str | None
+    state: str = Field(examples=["observed"], description="pending, applied, observed or failed")
+
+
+class AccessSession(BaseModel):
+    id: int
+    nas: str
+    ipv4: str | None
+    state: str = Field(examples=["applied"], description="pending, applied, observed or failed")
+    generation: int
+    last_outcome: str | None
+
+
+class AccessAnswer(BaseModel):
+    level: Level
+    generation: int
+    reason: str
+    since: datetime
+    review_on: datetime | None
+    sessions: list[AccessSession]
+
+
+class TimelineFact(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    at: datetime
+    kind: str = Field(examples=["access_decided"])
+    data: dict[str, Any]
+    sentence: str
+
+
+class Timeline(BaseModel):
+    items: list[TimelineFact]
+
+
+class NoticeAnswer(BaseModel):
+    id: int
+    subscriber_id: int
+    drawn_at: datetime
+    amounts_cents: dict[str, int]
+    state: str
+    channel: str | None
+    address: str | None
+    message_id: str | None
+    content_sha256: str | None
+    proven_at: datetime | None
+    failed_at: datetime | None
+    attempts: int
+    last_error: str | None
+
+
+class ActionAnswer(BaseModel):
+    """One exchange with a NAS. Times are real time."""
+
+    id: int
+    session_id: int
+    contract_id: int
+    nas: str
+    generation: int
+    kind: str
+    outcome: str
+    error_cause: int | None
+    sends: int
+    sent_wall: datetime
+    answered_wall: datetime | None
+    correlation_id: str
+
+
+class AuditAnswer(BaseModel):
+    seq: int
+    version: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    data: dict[str, Any]
+    correlation_id: str
+    previous: str
+    hash: str
+
+
+class PromiseAnswer(BaseModel):
+    id: int
+    contract_id: int
+    made_at: datetime
+    until_on: date
+    author: str
+    level: Level
+
+
+class HoldAnswer(BaseModel):
+    id: int
+    contract_id: int
+    placed_at: datetime
+    expires_at: datetime
+    author: str
+    reason: str
+    level: Level
+
+
+class ReviewChange(BaseModel):
+    contract_id: int
+    subscriber: str
+    before: Level
+    after: Level
+    reason: str
+    sentence: str
+    counted_cents: int
+    invoice_ids: list[int]
+
+
+class ReviewAnswer(BaseModel):
+    """The plan of cuts and restores; done unless `dry_run`."""
+
+    dry_run: bool
+    cuts: list[ReviewChange]
+    restores: list[ReviewChange]
+    accounts: int | None = None
+    notices: int | None = None
+    failed: list[int] = []
+
+
+class PolicyAnswer(BaseModel):
+    name: str
+    version: int
+    document: dict[str, Any]
+    author: str
+    created_at: datetime
+    versions: list[int]

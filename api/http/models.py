@@ -1,0 +1,271 @@
+"""What the routes take. Unknown fields are refused; money is whole cents and never a float."""
+
+import re
+from datetime import date, datetime
+from ipaddress import IPv4Address, IPv6Network
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from api.http.fields import (
+    MONEY_MAX,
+    Bps,
+    Cents,
+    Day,
+    Dialect,
+    Document,
+    DueDay,
+    Email,
+    Id,
+    Instant,
+    Mac,
+    Network,
+    Phone,
+    Secret,
+    Username,
+    Words,
+    near,
+    no_controls,
+)
+from api.operators import Role
+
+
+class Body(BaseModel):
+    """Refuses what it does not know: a misspelt field must not be silently dropped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _example(body: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [body]})
+
+
+class NewPlan(Body):
+    model_config = _example(
+        {
+            "name": "Fibra 300",
+            "down_bps": 300000000,
+            "up_bps": 150000000,
+            "reduced_down_bps": 1000000,
+            "reduced_up_bps": 1000000,
+            "price_cents": 9990,
+            "ipv4_pool": "clientes",
+        }
+    )
+
+    name: Words
+    down_bps: Bps
+    up_bps: Bps
+    reduced_down_bps: Bps
+    reduced_up_bps: Bps
+    price_cents: Annotated[int, Field(strict=True, ge=0, le=MONEY_MAX)]
+    ipv4_pool: Words | None = None
+    ipv6_pool: Words | None = None
+    simultaneous_use: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
+
+    @model_validator(mode="after")
+    def _reduced_is_less(self) -> "NewPlan":
+        if self.reduced_down_bps > self.down_bps or self.reduced_up_bps > self.up_bps:
+            raise ValueError("the reduced rates are at most the full ones")
+        return self
+
+
+class NewNas(Body):
+    model_config = _example(
+        {
+            "name": "bng-1",
+            "address": "192.0.2.1",
+            "secret": "a long random secret",
+            "dialect": "mikrotik",
+        }
+    )
+
+    name: Words
+    address: Network
+    secret: Secret
+    dialect: Dialect
+    coa_port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 3799
+    require_message_authenticator: Literal["yes", "no", "auto"] = "yes"
+
+
+class NewLogin(Body):
+    username: Username
+    password: Secret
+    mac: Mac | None = None
+    circuit_id: Words | None = None
+    remote_id: Words | None = None
+    static_ipv4: IPv4Address | None = None
+    delegated_ipv6: IPv6Network | None = None
+
+
+class NewContract(Body):
+    model_config = _example(
+        {
+            "subscriber_id": 1,
+            "plan_id": 1,
+            "due_day": 10,
+            "login": {"username": "maria", "password": "segredo"},
+        }
+    )
+
+    subscriber_id: Id
+    plan_id: Id
+    due_day: DueDay
+    policy: Words = "anatel-765"
+    login: NewLogin
+
+
+class NewSubscriber(Body):
+    """A row of the CSV: with a plan and a login it is subscriber, contract and login at once."""
+
+    model_config = _example(
+        {
+            "name": "Maria da Silva",
+            "document": "529.982.247-25",
+            "email": "maria@example.com",
+            "plan": "Fibra 300",
+            "due_day": 10,
+            "username": "maria",
+            "password": "segredo",
+        }
+    )
+
+    name: Words
+    document: Document
+    email: Email | None = None
+    phone: Phone | None = None
+    plan: Words | None = None
+    due_day: DueDay | None = None
+    username: Username | None = None
+    password: Secret | None = None
+    mac: Mac | None = None
+    static_ipv4: IPv4Address | None = None
+    delegated_ipv6: IPv6Network | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "NewSubscriber":
+        contract = (self.plan, self.due_day, self.username, self.password)
+        rest = (self.mac, self.static_ipv4, self.delegated_ipv6)
+        if any(v is not None for v in contract + rest) and None in contract:
+            raise ValueError("a contract needs plan, due_day, username and password, all four")
+        return self
+
+    def login(self) -> NewLogin | None:
+        if self.username is None or self.password is None:
+            return None
+        return NewLogin(
+            username=self.username,
+            password=self.password,
+            mac=self.mac,
+            static_ipv4=self.static_ipv4,
+            delegated_ipv6=self.delegated_ipv6,
+        )
+
+
+class NewLine(Body):
+    description: Words
+    amount_cents: Annotated[int, Field(strict=True, ge=-MONEY_MAX, le=MONEY_MAX)]
+
+
+class NewInvoice(Body):
+    model_config = _example(
+        {
+            "contract_id": 1,
+            "due_on": "2026-09-01",
+            "lines": [{"description": "Internet, setembro", "amount_cents": 9990}],
+        }
+    )
+
+    contract_id: Id
+    due_on: Day
+    lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
+
+    @model_validator(mode="after")
+    def _owes(self) -> "NewInvoice":
+        if not 0 < sum(line.amount_cents for line in self.lines) <= MONEY_MAX:
+            raise ValueError("the lines must add up to 1 cent or more")
+        return self
+
+
+class NewPayment(Body):
+    model_config = _example(
+        {"invoice_id": 1, "amount_cents": 9990, "method": "dinheiro", "reference": "recibo 12"}
+    )
+
+    invoice_id: Id
+    amount_cents: Cents
+    method: Annotated[str, Field(max_length=40, pattern=r"^[^:]+$"), AfterValidator(no_controls)]
+    reference: Words
+    # Without a zone it is the provider's own time.
+    paid_at: Instant | None = None
+
+
+class NewPromise(Body):
+    model_config = _example({"until_on": "2026-09-24"})
+
+    until_on: Day
+
+
+class NewHold(Body):
+    model_config = _example(
+        {"expires_at": "2026-10-01T00:00:00-03:00", "reason": "cliente internado"}
+    )
+
+    expires_at: Instant
+    reason: Annotated[str, Field(max_length=500), AfterValidator(no_controls)]
+
+
+class AskReview(Body):
+    model_config = _example({"dry_run": True})
+
+    dry_run: Annotated[bool, Field(strict=True)]
+    # An empty list is refused: it must never be read as "everyone".
+    contract_ids: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
+
+
+class MoveClock(Body):
+    model_config = _example({"to": "2026-09-21"})
+
+    to: str = Field(max_length=40, description="A date (its first instant) or an instant")
+
+    def instant(self) -> date | datetime:
+        """What was asked for, as a date where no time was given."""
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", self.to):
+            return near(date.fromisoformat(self.to))
+        at = datetime.fromisoformat(self.to)
+        near(at.date())
+        return at
+
+    @model_validator(mode="after")
+    def _reads(self) -> "MoveClock":
+        try:
+            self.instant()
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"a date or an instant in ISO 8601 is wanted: {error}") from error
+        return self
+
+
+class Credentials(Body):
+    model_config = _example({"name": "admin", "password": "…"})
+
+    name: Words
+    password: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class NewToken(Body):
+    model_config = _example({"name": "site", "role": "finance"})
+
+    name: Words
+    role: Role
+    expires_at: Instant | None = None
+
+
+class NewOperator(Body):
+    model_config = _example({"name": "joana", "role": "noc", "password": "uma senha comprida"})
+
+    name: Words
+    role: Role
+    password: Annotated[str, Field(min_length=10, max_length=200)]
+
+
+PolicyBody = Annotated[dict[str, Any], Field(max_length=50)]

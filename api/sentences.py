@@ -1,0 +1,136 @@
+"""The sentences in which a contract's life is told, by language. Data alone."""
+
+from typing import Literal
+
+Lang = Literal["pt-BR", "en"]
+
+LEVELS: dict[Lang, dict[str, str]] = {
+    "pt-BR": {
+        "full": "velocidade plena",
+        "reduced": "velocidade reduzida",
+        "walled": "acesso só à página de pagamento",
+        "blocked": "acesso bloqueado",
+    },
+    "en": {
+        "full": "full speed",
+        "reduced": "reduced speed",
+        "walled": "the pay page only",
+        "blocked": "no access",
+    },
+}
+
+REASONS: dict[Lang, dict[str, str]] = {
+    "pt-BR": {
+        "no_debt": "nenhum débito vencido e notificado",
+        "not_overdue": "nada vencido",
+        "awaiting_notice": "débito vencido, ainda sem notificação entregue",
+        "notice_running": "o prazo da notificação ainda corre",
+        "awaiting_step": "o prazo terminou; a primeira etapa ainda não chegou",
+        "step_reached": "o prazo da notificação terminou sem pagamento",
+        "awaiting_allowed_time": "o corte espera dia e hora permitidos",
+        "promise": "promessa de pagamento em vigor",
+        "hold": "suspensão do corte por um operador",
+        "below_minimum": "o débito está abaixo do mínimo",
+    },
+    "en": {
+        "no_debt": "no overdue debt that a notice covers",
+        "not_overdue": "nothing is overdue",
+        "awaiting_notice": "overdue debt without a delivered notice yet",
+        "notice_running": "the notice's days are still running",
+        "awaiting_step": "the notice's days ended; the first step is still ahead",
+        "step_reached": "the notice's days ended without payment",
+        "awaiting_allowed_time": "the cut waits for an allowed day and hour",
+        "promise": "a promise to pay is in force",
+        "hold": "an operator holds the cut back",
+        "below_minimum": "the debt is below the minimum",
+    },
+}
+
+# (with amounts, without)
+SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
+    "pt-BR": {
+        "contract_created": ("Contrato {id} criado, plano {plan}.",) * 2,
+        "invoice_issued": (
+            "Fatura {id} de {amount} emitida, com vencimento em {due_on}.",
+            "Fatura {id} emitida, com vencimento em {due_on}.",
+        ),
+        "notice_drawn": (
+            "Notificação {id} preparada: faturas {covered}, {covered_amount} em aberto.",
+            "Notificação {id} preparada: faturas {covered}.",
+        ),
+        "notice_proven": ("Notificação {id} entregue por {channel}; o prazo corre desde então.",)
+        * 2,
+        "notice_failed": ("Notificação {id} não pôde ser entregue.",) * 2,
+        "promise_taken": ("{author} registrou promessa de pagamento até {until_on}.",) * 2,
+        "hold_placed": ("{author} suspendeu o corte até {expires_at}: {reason}.",) * 2,
+        "payment_posted": (
+            "Pagamento {id} de {amount} recebido por {method}.",
+            "Pagamento {id} recebido por {method}.",
+        ),
+        "access_decided": (
+            "Decidido: {level_name} (geração {generation}), porque {reason_text};"
+            " débito contado {counted}. Política {policy}, versão {policy_version}.{review}",
+            "Decidido: {level_name} (geração {generation}), porque {reason_text}."
+            " Política {policy}, versão {policy_version}.{review}",
+        ),
+        "action_ack": (
+            "{sent} da geração {generation} aceito por {nas}, sessão {acct_session_id},{took}"
+            " após {sends} envio(s).",
+        )
+        * 2,
+        "action_nak": (
+            "{sent} da geração {generation} recusado por {nas}{cause}, sessão {acct_session_id}.",
+        )
+        * 2,
+        "action_silence": (
+            "{nas} não respondeu ao {sent} da geração {generation} após {sends} envio(s).",
+        )
+        * 2,
+        "action_superseded": (
+            "{sent} da geração {generation} a {nas} deixado de lado: há decisão mais nova.",
+        )
+        * 2,
+    },
+    "en": {
+        "contract_created": ("Contract {id} created, plan {plan}.",) * 2,
+        "invoice_issued": (
+            "Invoice {id} of {amount} issued, due on {due_on}.",
+            "Invoice {id} issued, due on {due_on}.",
+        ),
+        "notice_drawn": (
+            "Notice {id} drawn: invoices {covered}, {covered_amount} unpaid.",
+            "Notice {id} drawn: invoices {covered}.",
+        ),
+        "notice_proven": ("Notice {id} delivered by {channel}; its days run from here.",) * 2,
+        "notice_failed": ("Notice {id} could not be delivered.",) * 2,
+        "promise_taken": ("{author} took a promise to pay by {until_on}.",) * 2,
+        "hold_placed": ("{author} held the cut back until {expires_at}: {reason}.",) * 2,
+        "payment_posted": (
+            "Payment {id} of {amount} received by {method}.",
+            "Payment {id} received by {method}.",
+        ),
+        "access_decided": (
+            "Decided: {level_name} (generation {generation}), because {reason_text};"
+            " counted debt {counted}. Policy {policy}, version {policy_version}.{review}",
+            "Decided: {level_name} (generation {generation}), because {reason_text}."
+            " Policy {policy}, version {policy_version}.{review}",
+        ),
+        "action_ack": (
+            "{sent} of generation {generation} acknowledged by {nas}, session"
+            " {acct_session_id},{took} after {sends} send(s).",
+        )
+        * 2,
+        "action_nak": (
+            "{sent} of generation {generation} refused by {nas}{cause}, session {acct_session_id}.",
+        )
+        * 2,
+        "action_silence": (
+            "{nas} did not answer the {sent} of generation {generation} after {sends} send(s).",
+        )
+        * 2,
+        "action_superseded": (
+            "{sent} of generation {generation} to {nas} dropped: there is a newer decision.",
+        )
+        * 2,
+    },
+}

@@ -1,0 +1,152 @@
+"""Carries accounting records from the journals of one node's workers into PostgreSQL.
+
+A record leaves its journal only after the transaction that holds it committed; a crash between the
+two repeats the record, and a repeat is harmless.
+"""
+
+import asyncio
+import hashlib
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from api.house import House
+from api.store.accounting import SessionChange, close_all, upsert
+from api.store.uow import DatabaseAway
+from api.waiting import wait_for
+from radius import session_class
+from radius.accounting import Record, Status, read
+from radius.codec import parse
+from radius.errors import PeerError
+from radius.journal import Entry, Journal
+
+log = logging.getLogger(__name__)
+
+BATCH = 1_000
+LOOK_EVERY_S = 0.02
+# A record stamped outside of this window carries a clock that cannot be believed.
+STAMP_PAST = timedelta(days=7)
+STAMP_FUTURE = timedelta(minutes=5)
+
+
+class Shipper:
+    """Drains every journal under `folder`, also those of workers that no longer run."""
+
+    def __init__(self, house: House, folder: Path, journal_max_bytes: int) -> None:
+        self._house = house
+        self._folder = folder
+        self._max_bytes = journal_max_bytes
+        self._journals: dict[Path, Journal] = {}
+        self._class_key = house.secrets.derive("radius-class")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ship until told to stop; an absent database is waited for, the journals grow."""
+        while not stop.is_set():
+            try:
+                shipped = await self.ship()
+            except DatabaseAway as error:
+                log.warning("shipper waits for the database: %s", error)
+                await wait_for(stop, 1.0)
+                continue
+            if not shipped:
+                await wait_for(stop, LOOK_EVERY_S)
+
+    async def ship(self) -> int:
+        """One batch from each journal; answers how many records were shipped."""
+        shipped = 0
+        for path in sorted(self._folder.glob("w*")):
+            journal = self._journals.get(path)
+            if journal is None:
+                journal = self._journals[path] = Journal(path, self._max_bytes)
+            entries = await asyncio.to_thread(journal.read, BATCH)
+            if entries:
+                await self._ship(entries)
+                await asyncio.to_thread(journal.discard, entries[-1].sequence)
+                shipped += len(entries)
+        return shipped
+
+    async def _ship(self, entries: list[Entry]) -> None:
+        pending: dict[bytes, SessionChange] = {}
+        async with self._house.store.writing() as connection:
+            for entry in entries:
+                record = _read(entry)
+                if record is None:
+                    continue
+                received_at = datetime.fromtimestamp(entry.received_at, UTC)
+                at = _event_at(record, received_at)
+                if record.status in (Status.ON, Status.OFF):
+                    await upsert(connection, list(pending.values()))
+                    pending.clear()
+                    await close_all(connection, entry.nas_id, entry.source, at)
+                elif record.status in (Status.START, Status.INTERIM, Status.STOP):
+                    change = self._change(record, entry, at, received_at)
+                    known = pending.setdefault(change.unique_id, change)
+                    if known is not change:
+                        known.fold(change)
+            await upsert(connection, list(pending.values()))
+
+    def _change(
+        self, record: Record, entry: Entry, at: datetime, received_at: datetime
+    ) -> SessionChange:
+        granted = None
+        if record.class_value is not None:
+            granted = session_class.read(self._class_key, record.class_value)
+        stopped = record.status == Status.STOP
+        return SessionChange(
+            unique_id=_unique_id(record, entry),
+            acct_session_id=record.acct_session_id,
+            username=record.username,
+            login_id=granted[0] if granted else None,
+            granted_generation=granted[1] if granted else 0,
+            nas_id=entry.nas_id,
+            nas_address=entry.source,
+            nas_port_id=record.nas_port_id,
+            ipv4=record.ipv4,
+            ipv6=record.ipv6,
+            delegated_ipv6=record.delegated_ipv6,
+            mac=record.mac,
+            class_value=record.class_value,
+            started_at=at - timedelta(seconds=record.session_seconds),
+            updated_at=at,
+            stopped_at=at if stopped else None,
+            session_seconds=record.session_seconds,
+            input_octets=record.input_octets,
+            output_octets=record.output_octets,
+            terminate_cause=record.terminate_cause if stopped else None,
+            received_at=received_at,
+        )
+
+
+def _read(entry: Entry) -> Record | None:
+    """The record, or None for one that was answered but says nothing we can keep."""
+    try:
+        return read(parse(entry.octets))
+    except PeerError as error:
+        log.warning("accounting record from %s not understood: %s", entry.source, error)
+        return None
+
+
+def _event_at(record: Record, received_at: datetime) -> datetime:
+    """When it happened: Event-Timestamp if believable, else receipt less Acct-Delay-Time."""
+    if record.event_at is not None:
+        stamped = datetime.fromtimestamp(record.event_at, UTC)
+        if received_at - STAMP_PAST < stamped < received_at + STAMP_FUTURE:
+            return stamped
+    return received_at - timedelta(seconds=record.delay_s)
+
+
+def _unique_id(record: Record, entry: Entry) -> bytes:
+    """One session, however often and by whatever retransmission it is told.
+
+    Acct-Session-Id alone is reused after reboots by many NASes; the Class that we gave at login is
+    not. Without one, the port and name stand in (as FreeRADIUS' acct_unique does).
+    """
+    digest = hashlib.sha256()
+    parts = [str(entry.nas_id), entry.source, record.acct_session_id]
+    if record.class_value is not None:
+        parts.append(record.class_value.hex())
+    else:
+        parts += [record.username, record.nas_identifier or "", record.nas_port_id or ""]
+    for part in parts:
+        digest.update(len(part).to_bytes(4, "big") + part.encode())
+    return digest.digest()

@@ -1,0 +1,160 @@
+"""Reading a payer's account under lock."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, tzinfo
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.access import Level, Rates
+from billing.account import Account, Contract, Hold, Notice, Promise
+from billing.invoice import Invoice, InvoiceState, Line
+from billing.ladder import Rung
+
+_LOCK = text("select id from subscribers where id = :subscriber_id for update")
+
+# All tables in one statement: each round trip more would stand between a payer and the line.
+# The last promise of each contract says all that rule 9 asks about earlier ones.
+_EVERYTHING = text("""
+with own as materialized (
+    select c.*, p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps
+    from contracts c join plans p on p.id = c.plan_id
+    where c.subscriber_id = :subscriber_id
+), promised as materialized (
+    select distinct on (contract_id) * from promises
+    where contract_id in (select id from own)
+    order by contract_id, made_at desc, id desc
+), owed as materialized (
+    select i.*, (
+        select jsonb_agg(jsonb_build_array(l.description, l.amount_cents) order by l.position)
+        from invoice_lines l where l.invoice_id = i.id
+    ) as lines
+    from invoices i
+    where i.contract_id in (select id from own)
+      and (i.state = 'open' or i.id in (select unnest(debt_invoice_ids) from promised))
+)
+select
+    (select jsonb_agg(to_jsonb(own) order by id) from own) as contracts,
+    (select jsonb_agg(to_jsonb(owed) order by due_on, id) from owed) as invoices,
+    (select jsonb_agg(to_jsonb(n) order by n.id) from notices n
+     where n.subscriber_id = :subscriber_id
+       and n.amounts_cents ?| array(select id::text from owed)) as notices,
+    (select jsonb_agg(to_jsonb(promised) order by id) from promised) as promises,
+    (select jsonb_agg(to_jsonb(h) order by h.id) from holds h
+     where h.contract_id in (select id from own) and h.expires_at > :now) as holds,
+    (select -coalesce(sum(cents), 0)::bigint from ledger_postings
+     where account = 'credit:' || :subscriber) as credit_cents
+""")
+
+Row = Mapping[str, Any]
+
+
+async def load(connection: AsyncConnection, subscriber_id: int, now: datetime) -> Account:
+    """Lock a payer and read the account, in two statements; instants come in the zone of `now`.
+
+    Raises:
+        LookupError: no such subscriber.
+    """
+    if await connection.scalar(_LOCK, {"subscriber_id": subscriber_id}) is None:
+        raise LookupError(f"there is no subscriber {subscriber_id}")
+    # Not in the statement above: its snapshot may be older than the lock that it waited for.
+    found = await connection.execute(
+        _EVERYTHING,
+        {"subscriber_id": subscriber_id, "subscriber": str(subscriber_id), "now": now},
+    )
+    return _account(subscriber_id, found.one()._asdict(), now.tzinfo)
+
+
+def _account(subscriber_id: int, found: Row, zone: tzinfo | None) -> Account:
+    def instant(value: str) -> datetime:
+        return datetime.fromisoformat(value).astimezone(zone)
+
+    def perhaps(value: str | None) -> datetime | None:
+        return instant(value) if value is not None else None
+
+    def contract(row: Row) -> Contract:
+        rates = Rates(
+            row["down_bps"], row["up_bps"], row["reduced_down_bps"], row["reduced_up_bps"]
+        )
+        return Contract(
+            id=row["id"],
+            policy_name=row["policy"],
+            rates=rates,
+            access=rates.at(Level(row["level"])),
+            generation=row["generation"],
+            reason=row["reason"],
+            since=instant(row["since"]),
+            rungs=read_rungs(row["rungs"]),
+            review_on=perhaps(row["review_on"]),
+            ended_on=_day(row["ended_on"]),
+        )
+
+    def notice(row: Row) -> Notice:
+        return Notice(
+            id=row["id"],
+            drawn_at=instant(row["drawn_at"]),
+            amounts_cents={int(key): cents for key, cents in row["amounts_cents"].items()},
+            proven_at=perhaps(row["proven_at"]),
+            failed_at=perhaps(row["failed_at"]),
+        )
+
+    def promise(row: Row) -> Promise:
+        return Promise(
+            id=row["id"],
+            contract_id=row["contract_id"],
+            made_at=instant(row["made_at"]),
+            until_on=date.fromisoformat(row["until_on"]),
+            author=row["author"],
+            debt_invoice_ids=tuple(row["debt_invoice_ids"]),
+        )
+
+    def hold(row: Row) -> Hold:
+        return Hold(
+            id=row["id"],
+            contract_id=row["contract_id"],
+            author=row["author"],
+            reason=row["reason"],
+            placed_at=instant(row["placed_at"]),
+            expires_at=instant(row["expires_at"]),
+        )
+
+    def invoice(row: Row) -> Invoice:
+        return Invoice(
+            id=row["id"],
+            contract_id=row["contract_id"],
+            due_on=date.fromisoformat(row["due_on"]),
+            issued_at=instant(row["issued_at"]),
+            lines=tuple(Line(description, cents) for description, cents in row["lines"]),
+            state=InvoiceState(row["state"]),
+            paid_cents=row["paid_cents"],
+            fine_paid_cents=row["fine_paid_cents"],
+            interest_paid_cents=row["interest_paid_cents"],
+            fine_base_cents=row["fine_base_cents"],
+            interest_accrued_cents=row["interest_accrued_cents"],
+            interest_since=_day(row["interest_since"]),
+        )
+
+    return Account(
+        subscriber_id=subscriber_id,
+        credit_cents=found["credit_cents"],
+        contracts=tuple(map(contract, found["contracts"] or ())),
+        invoices=tuple(map(invoice, found["invoices"] or ())),
+        notices=tuple(map(notice, found["notices"] or ())),
+        promises=tuple(map(promise, found["promises"] or ())),
+        holds=tuple(map(hold, found["holds"] or ())),
+    )
+
+
+def read_rungs(rows: Iterable[Row]) -> tuple[Rung, ...]:
+    """Rungs as stored: `[{"level": ..., "entered_on": ...}]`."""
+    return tuple(Rung(Level(row["level"]), date.fromisoformat(row["entered_on"])) for row in rows)
+
+
+def write_rungs(rungs: Iterable[Rung]) -> list[dict[str, str]]:
+    """The same, to be stored."""
+    return [{"level": rung.level, "entered_on": rung.entered_on.isoformat()} for rung in rungs]
+
+
+def _day(value: str | None) -> date | None:
+    return date.fromisoformat(value) if value is not None else None

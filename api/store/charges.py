@@ -1,0 +1,97 @@
+"""Rows of charges: what was asked for, of whom, and which invoice a txid stands for."""
+
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.store.payments import in_seconds
+from api.store.tables import charges, contracts, invoices
+from billing.invoice import Invoice, InvoiceState, Line
+from billing.payments.pix import CHARGE_EXPIRES_S
+from billing.payments.provider import Charge
+
+
+async def invoice_of_txid(connection: AsyncConnection, provider: str, txid: str) -> int | None:
+    """The invoice that a charge was made for (invariant M15: nothing else names it)."""
+    found: int | None = await connection.scalar(
+        select(charges.c.invoice_id).where(charges.c.provider == provider, charges.c.txid == txid)
+    )
+    return found
+
+
+async def living_charge(
+    connection: AsyncConnection, invoice_id: int, amount_cents: int
+) -> Charge | None:
+    """The youngest charge of this amount for an invoice that lives for another day at least."""
+    row = (
+        await connection.execute(
+            select(charges.c.txid, charges.c.amount_cents, charges.c.copy_and_paste)
+            .where(
+                charges.c.invoice_id == invoice_id,
+                charges.c.amount_cents == amount_cents,
+                charges.c.created_at > in_seconds(86400 - CHARGE_EXPIRES_S),
+            )
+            .order_by(charges.c.id.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    return None if row is None else Charge(*row)
+
+
+async def keep_charge(
+    connection: AsyncConnection, provider: str, invoice_id: int, charge: Charge
+) -> None:
+    """Store a charge; the same one again is no second one.
+
+    It is dated in real time, also in rehearsal: the provider lets it expire.
+    """
+    await connection.execute(
+        insert(charges)
+        .values(
+            provider=provider,
+            txid=charge.txid,
+            invoice_id=invoice_id,
+            amount_cents=charge.amount_cents,
+            copy_and_paste=charge.copy_and_paste,
+            created_at=func.clock_timestamp(),
+        )
+        .on_conflict_do_nothing(index_elements=["provider", "txid"])
+    )
+
+
+class InvoiceToCharge(NamedTuple):
+    """An invoice, without its lines' texts, and the policy of its contract."""
+
+    invoice: Invoice
+    policy: str
+    subscriber_id: int
+
+
+async def read_invoice(connection: AsyncConnection, invoice_id: int) -> InvoiceToCharge | None:
+    """An invoice as `billing` knows it, without locking anything."""
+    row = (
+        await connection.execute(
+            select(invoices, contracts.c.policy, contracts.c.subscriber_id)
+            .join(contracts, contracts.c.id == invoices.c.contract_id)
+            .where(invoices.c.id == invoice_id)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    invoice = Invoice(
+        id=row.id,
+        contract_id=row.contract_id,
+        due_on=row.due_on,
+        issued_at=row.issued_at,
+        lines=(Line("", row.amount_cents),),
+        state=InvoiceState(row.state),
+        paid_cents=row.paid_cents,
+        fine_paid_cents=row.fine_paid_cents,
+        interest_paid_cents=row.interest_paid_cents,
+        fine_base_cents=row.fine_base_cents,
+        interest_accrued_cents=row.interest_accrued_cents,
+        interest_since=row.interest_since,
+    )
+    return InvoiceToCharge(invoice, row.policy, row.subscriber_id)

@@ -1,0 +1,154 @@
+"""What happened to one contract, read from every table that keeps a part of it."""
+
+from datetime import tzinfo
+from typing import Any
+
+from sqlalchemy import Select, Text, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.store.listing import Item, rows_of
+from api.store.tables import (
+    access_decisions,
+    allocations,
+    contracts,
+    holds,
+    invoices,
+    nases,
+    network_actions,
+    notices,
+    payments,
+    plans,
+    promises,
+    sessions,
+)
+
+
+async def contract_history(
+    connection: AsyncConnection, contract_id: int, zone: tzinfo
+) -> dict[str, list[Item]]:
+    """Rows by kind, each in its own order; an unknown contract has none."""
+    queries = {
+        "contract": _contract(contract_id),
+        "invoice": _invoices(contract_id),
+        "notice": _notices(contract_id),
+        "promise": _promises(contract_id),
+        "hold": _holds(contract_id),
+        "payment": _payments(contract_id),
+        "decision": _decisions(contract_id),
+        "action": _actions(contract_id),
+    }
+    return {kind: await rows_of(connection, query, zone) for kind, query in queries.items()}
+
+
+def _contract(contract_id: int) -> Select[Any]:
+    return (
+        select(
+            contracts.c.id, contracts.c.created_at, plans.c.name.label("plan"), contracts.c.policy
+        )
+        .join(plans, contracts.c.plan_id == plans.c.id)
+        .where(contracts.c.id == contract_id)
+    )
+
+
+def _invoices(contract_id: int) -> Select[Any]:
+    return (
+        select(invoices.c.id, invoices.c.issued_at, invoices.c.due_on, invoices.c.amount_cents)
+        .where(invoices.c.contract_id == contract_id)
+        .order_by(invoices.c.id)
+    )
+
+
+def _notices(contract_id: int) -> Select[Any]:
+    own = select(cast(invoices.c.id, Text)).where(invoices.c.contract_id == contract_id)
+    return (
+        select(
+            notices.c.id,
+            notices.c.drawn_at,
+            notices.c.amounts_cents,
+            notices.c.proven_at,
+            notices.c.failed_at,
+            notices.c.channel,
+        )
+        .where(
+            notices.c.amounts_cents.op("?|")(func.array(own.scalar_subquery(), type_=ARRAY(Text)))
+        )
+        .order_by(notices.c.id)
+    )
+
+
+def _promises(contract_id: int) -> Select[Any]:
+    return (
+        select(promises.c.id, promises.c.made_at, promises.c.until_on, promises.c.author)
+        .where(promises.c.contract_id == contract_id)
+        .order_by(promises.c.id)
+    )
+
+
+def _holds(contract_id: int) -> Select[Any]:
+    return (
+        select(holds.c.id, holds.c.placed_at, holds.c.expires_at, holds.c.author, holds.c.reason)
+        .where(holds.c.contract_id == contract_id)
+        .order_by(holds.c.id)
+    )
+
+
+def _payments(contract_id: int) -> Select[Any]:
+    own = select(invoices.c.id).where(invoices.c.contract_id == contract_id)
+    paid_here = select(allocations.c.payment_id).where(allocations.c.invoice_id.in_(own))
+    return (
+        select(
+            payments.c.id,
+            payments.c.cleared_at,
+            payments.c.paid_at,
+            payments.c.amount_cents,
+            payments.c.method,
+            payments.c.invoice_id,
+            payments.c.correlation_id,
+        )
+        .where(or_(payments.c.invoice_id.in_(own), payments.c.id.in_(paid_here)))
+        .order_by(payments.c.id)
+    )
+
+
+def _decisions(contract_id: int) -> Select[Any]:
+    return (
+        select(
+            access_decisions.c.id,
+            access_decisions.c.decided_at,
+            access_decisions.c.generation,
+            access_decisions.c.level,
+            access_decisions.c.reason,
+            access_decisions.c.invoice_ids,
+            access_decisions.c.counted_cents,
+            access_decisions.c.notice_id,
+            access_decisions.c.policy,
+            access_decisions.c.policy_version,
+            access_decisions.c.review_on,
+            access_decisions.c.correlation_id,
+        )
+        .where(access_decisions.c.contract_id == contract_id)
+        .order_by(access_decisions.c.generation)
+    )
+
+
+def _actions(contract_id: int) -> Select[Any]:
+    return (
+        select(
+            network_actions.c.id,
+            network_actions.c.generation,
+            network_actions.c.kind,
+            network_actions.c.outcome,
+            network_actions.c.error_cause,
+            network_actions.c.sends,
+            network_actions.c.sent_wall,
+            network_actions.c.answered_wall,
+            network_actions.c.correlation_id,
+            nases.c.name.label("nas"),
+            sessions.c.acct_session_id,
+        )
+        .join(nases, network_actions.c.nas_id == nases.c.id)
+        .join(sessions, network_actions.c.session_id == sessions.c.id)
+        .where(network_actions.c.contract_id == contract_id)
+        .order_by(network_actions.c.id)
+    )

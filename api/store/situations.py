@@ -1,0 +1,54 @@
+"""The situation that a decision judged, as JSON beside the decision, so it can be judged again."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from api.store.accounts import read_rungs, write_rungs
+from billing.ladder import CoveringNotice, Receivable, Situation
+
+
+def write(situation: Situation) -> dict[str, object]:
+    """Plain data of a situation; dates and instants in ISO 8601."""
+    until, hold = situation.promise_until, situation.hold_until
+    return {
+        "receivables": [
+            {
+                "invoice_id": r.invoice_id,
+                "due_on": r.due_on.isoformat(),
+                "unpaid_cents": r.unpaid_cents,
+            }
+            for r in situation.receivables
+        ],
+        "notices": [
+            {
+                "notice_id": n.notice_id,
+                "proven_on": n.proven_on.isoformat(),
+                "invoice_ids": sorted(n.invoice_ids),
+            }
+            for n in situation.notices
+        ],
+        "rungs": write_rungs(situation.rungs),
+        "promise_until": until.isoformat() if until is not None else None,
+        "hold_until": hold.isoformat() if hold is not None else None,
+    }
+
+
+def read(stored: Mapping[str, Any]) -> Situation:
+    """The situation that `write` stored."""
+    until, hold = stored["promise_until"], stored["hold_until"]
+    return Situation(
+        receivables=tuple(
+            Receivable(r["invoice_id"], date.fromisoformat(r["due_on"]), r["unpaid_cents"])
+            for r in stored["receivables"]
+        ),
+        notices=tuple(
+            CoveringNotice(
+                n["notice_id"], date.fromisoformat(n["proven_on"]), frozenset(n["invoice_ids"])
+            )
+            for n in stored["notices"]
+        ),
+        rungs=read_rungs(stored["rungs"]),
+        promise_until=date.fromisoformat(until) if until is not None else None,
+        hold_until=datetime.fromisoformat(hold) if hold is not None else None,
+    )

@@ -1,0 +1,156 @@
+"""`religa verify`: everything that can be computed a second time, compared with what is stored."""
+
+from datetime import tzinfo
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.house import House
+from api.store import audit, situations
+from api.store.tables import access_decisions, policies
+from billing import policy
+from billing.calendar import Calendar
+from billing.ladder import decide
+from billing.policy import Policy
+
+# Each query answers the rows that disagree: what it is about, what is stored, what it should be.
+_MONEY = {
+    "ledger entry {} sums to {} cents, not {}": """
+        select entry_id, sum(cents), 0 from ledger_postings group by entry_id having sum(cents) <> 0
+    """,
+    "invoice {} has {} cents, its lines add up to {}": """
+        select i.id, i.amount_cents, coalesce(sum(l.amount_cents), 0)
+        from invoices i left join invoice_lines l on l.invoice_id = i.id
+        group by i.id having i.amount_cents <> coalesce(sum(l.amount_cents), 0)
+    """,
+    "invoice {} has {} cents of principal, fine and interest paid, payments gave it {}": """
+        with given as (
+            select invoice_id, sum(principal_cents) as principal, sum(fine_cents) as fine,
+                   sum(interest_cents) as interest
+            from allocations group by invoice_id
+        )
+        select i.id,
+               concat_ws('+', i.paid_cents, i.fine_paid_cents, i.interest_paid_cents),
+               concat_ws('+', coalesce(g.principal, 0), coalesce(g.fine, 0),
+                         coalesce(g.interest, 0))
+        from invoices i left join given g on g.invoice_id = i.id
+        where (i.paid_cents, i.fine_paid_cents, i.interest_paid_cents)
+            <> (coalesce(g.principal, 0), coalesce(g.fine, 0), coalesce(g.interest, 0))
+    """,
+    "the ledger has {1} cents receivable of contract {0}, its invoices have {2} unpaid": """
+        with owed as (
+            select contract_id as id, sum(amount_cents - paid_cents) as cents
+            from invoices where state <> 'void' group by contract_id
+        ), posted as (
+            select split_part(account, ':', 2)::bigint as id, sum(cents) as cents
+            from ledger_postings where account like 'receivable:%' group by account
+        )
+        select id, coalesce(p.cents, 0), coalesce(o.cents, 0)
+        from owed o full join posted p using (id)
+        where coalesce(p.cents, 0) <> coalesce(o.cents, 0)
+    """,
+    "the ledger has {1} cents of credit of subscriber {0}, payments leave {2}": """
+        with left_over as (
+            select subscriber_id as id, sum(credit_cents) as cents
+            from payments where state = 'posted' group by subscriber_id
+        ), used as (
+            select c.subscriber_id as id,
+                   sum(a.interest_cents + a.fine_cents + a.principal_cents) as cents
+            from allocations a
+                join invoices i on i.id = a.invoice_id join contracts c on c.id = i.contract_id
+            where a.payment_id is null group by c.subscriber_id
+        ), posted as (
+            select split_part(account, ':', 2)::bigint as id, -sum(cents) as cents
+            from ledger_postings where account like 'credit:%' group by account
+        )
+        select id, coalesce(p.cents, 0), coalesce(l.cents, 0) - coalesce(u.cents, 0)
+        from left_over l full join used u using (id) full join posted p using (id)
+        where coalesce(p.cents, 0) <> coalesce(l.cents, 0) - coalesce(u.cents, 0)
+    """,
+    "payment {} is of {} cents, invoices and credit got {}": """
+        select p.id, p.amount_cents, p.credit_cents
+            + coalesce(sum(a.interest_cents + a.fine_cents + a.principal_cents), 0)
+        from payments p left join allocations a on a.payment_id = p.id
+        where p.state = 'posted' group by p.id
+        having p.amount_cents <> p.credit_cents
+            + coalesce(sum(a.interest_cents + a.fine_cents + a.principal_cents), 0)
+    """,
+    "the ledger has {1} cents from {0}, its payments add up to {2}": """
+        with came as (
+            select 'cash:' || provider as account, sum(amount_cents) as cents
+            from payments group by provider
+        ), posted as (
+            select account, sum(cents) as cents
+            from ledger_postings where account like 'cash:%' group by account
+        )
+        select account, coalesce(p.cents, 0), coalesce(c.cents, 0)
+        from came c full join posted p using (account)
+        where coalesce(p.cents, 0) <> coalesce(c.cents, 0)
+    """,
+    "the ledger has {1} cents in {0}, its payments add up to {2}": """
+        with held as (
+            select coalesce(sum(amount_cents), 0) as cents from payments where state = 'suspense'
+        ), posted as (
+            select -coalesce(sum(cents), 0) as cents from ledger_postings
+            where account = 'suspense'
+        )
+        select 'suspense', p.cents, h.cents from held h, posted p where p.cents <> h.cents
+    """,
+    "contract {} stands at {}, its last decision says {}": """
+        with last as (
+            select distinct on (contract_id) contract_id, level, generation
+            from access_decisions order by contract_id, generation desc
+        )
+        select c.id, c.level || ' (' || c.generation || ')',
+               coalesce(l.level, 'full') || ' (' || coalesce(l.generation, 1) || ')'
+        from contracts c left join last l on l.contract_id = c.id
+        where (c.level, c.generation) <> (coalesce(l.level, 'full'), coalesce(l.generation, 1))
+    """,
+}
+
+
+async def verify(house: House, connection: AsyncConnection) -> list[str]:
+    """Every difference as a sentence; none when all is as it was recorded.
+
+    It reads one snapshot of the database, so work that goes on meanwhile is no difference.
+    """
+    await connection.execute(text("set transaction isolation level repeatable read, read only"))
+    differences: list[str] = []
+    for sentence, query in _MONEY.items():
+        for row in await connection.execute(text(query)):
+            differences.append(sentence.format(*row))
+    broken = await audit.verify(connection)
+    if broken is not None:
+        differences.append(f"the audit chain breaks at row {broken}")
+    zone = house.settings.zone
+    return differences + await _judge_again(connection, house.calendar, zone)
+
+
+async def _judge_again(connection: AsyncConnection, calendar: Calendar, zone: tzinfo) -> list[str]:
+    """Every stored situation under the policy of its time (invariant A1)."""
+    ladders = await _ladders(connection)
+    differences: list[str] = []
+    query = select(access_decisions).order_by(access_decisions.c.id)
+    async with connection.stream(query) as rows:
+        async for row in rows:
+            verdict = decide(
+                situations.read(row.situation),
+                ladders[row.policy, row.policy_version],
+                calendar,
+                row.decided_at.astimezone(zone),
+            )
+            stored = (row.level, row.step, row.counted_cents)
+            again = (verdict.level.value, verdict.step, verdict.counted_cents)
+            if stored != again:
+                differences.append(
+                    f"contract {row.contract_id}, decision {row.generation}: stored {stored},"
+                    f" judged again {again}"
+                )
+    return differences
+
+
+async def _ladders(connection: AsyncConnection) -> dict[tuple[str, int], Policy]:
+    rows = await connection.execute(select(policies))
+    return {
+        (row.name, row.version): policy.parse(row.name, row.version, row.document) for row in rows
+    }

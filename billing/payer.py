@@ -1,0 +1,119 @@
+"""A payer's account as data: contracts, invoices, credit, notices, promises, holds.
+
+What may happen to it is in `billing.account`, which names all of these again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from billing.access import Access, Rates
+from billing.calendar import Calendar
+from billing.invoice import Invoice
+from billing.ladder import Rung
+from billing.policy import Policy
+
+
+class Refused(ValueError):
+    """What was asked of an account may not be done; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An overdue notice to the payer (ladder rule 2). `proven_at` None: not delivered yet.
+
+    `amounts_cents` are the principals that stood unpaid when it was drawn, by invoice id.
+    """
+
+    id: int
+    drawn_at: datetime
+    amounts_cents: Mapping[int, int]
+    proven_at: datetime | None = None
+    failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Promise-to-pay for one contract (rule 9). `until_on` is its last local day.
+
+    `debt_invoice_ids` is what counted against the contract when it was made (or, with nothing
+    counted yet, what was overdue); it is kept when those are paid by then.
+    """
+
+    id: int
+    contract_id: int
+    made_at: datetime
+    until_on: date
+    author: str
+    debt_invoice_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An operator's hold: no cut until `expires_at`; the debt and its dates remain."""
+
+    id: int
+    contract_id: int
+    author: str
+    reason: str
+    placed_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One connection and its standing. `generation` grows by one with every access decision."""
+
+    id: int
+    policy_name: str
+    rates: Rates
+    access: Access
+    generation: int
+    reason: str
+    since: datetime
+    rungs: tuple[Rung, ...] = ()
+    review_on: datetime | None = None
+    ended_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One payer under lock. `invoices` are the open ones and those a promise still refers to."""
+
+    subscriber_id: int
+    credit_cents: int
+    contracts: tuple[Contract, ...]
+    invoices: tuple[Invoice, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    promises: tuple[Promise, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money that a provider confirmed or a person took. `amount_cents` is positive.
+
+    `paid_at` is when the payer paid; `cleared_at` when we knew. `invoice_id` None: none named.
+    """
+
+    id: int
+    provider: str
+    external_id: str
+    amount_cents: int
+    method: str
+    reference: str
+    paid_at: datetime
+    cleared_at: datetime
+    invoice_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What lies on the desk of whoever decides: policies by name, calendar, the instant.
+
+    `now` is aware and in the provider's own zone, so that `now.date()` is the business date.
+    """
+
+    policies: Mapping[str, Policy]
+    calendar: Calendar
+    now: datetime

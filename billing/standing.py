@@ -1,0 +1,163 @@
+"""How an account's contracts stand: what the ladder and the notices read from it, nothing changed.
+
+Ended contracts are not looked at and ask for no notice.
+"""
+
+from dataclasses import replace
+from datetime import UTC, date
+
+from billing.calendar import ONE_DAY, day_start, zone_of
+from billing.events import AccessDecided, Reviewed
+from billing.invoice import Invoice
+from billing.ladder import (
+    CoveringNotice,
+    Receivable,
+    Situation,
+    decide,
+    notice_from,
+    overdue_from,
+    standing_promise,
+)
+from billing.payer import Account, Contract, Desk, Refused
+from billing.policy import Policy, PolicyError
+
+
+def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
+    """What the ladder needs to know of one contract. Debt belongs to the contract (rule 15)."""
+    zone, today = zone_of(desk.now), desk.now.date()
+    receivables = tuple(
+        Receivable(invoice.id, invoice.due_on, invoice.unpaid_cents)
+        for invoice in unpaid_invoices(account, contract)
+    )
+    unpaid_ids = frozenset(item.invoice_id for item in receivables)
+    notices = [
+        CoveringNotice(
+            notice.id,
+            notice.proven_at.astimezone(zone).date(),
+            unpaid_ids.intersection(notice.amounts_cents),
+        )
+        for notice in account.notices
+        if notice.proven_at is not None and notice.failed_at is None
+    ]
+    promised = [item.until_on for item in account.promises if item.contract_id == contract.id]
+    holds = [
+        item.expires_at.astimezone(zone)
+        for item in account.holds
+        if item.contract_id == contract.id
+        and item.expires_at.astimezone(UTC) > desk.now.astimezone(UTC)
+    ]
+    return Situation(
+        receivables=receivables,
+        notices=tuple(item for item in notices if item.invoice_ids),
+        rungs=contract.rungs,
+        promise_until=standing_promise(
+            max(promised, default=None), contract.access.level, contract.rungs, today
+        ),
+        hold_until=max(holds, key=lambda instant: instant.astimezone(UTC), default=None),
+    )
+
+
+def policy_of(contract: Contract, desk: Desk) -> Policy:
+    """The policy that the contract follows.
+
+    Raises:
+        PolicyError: there is none of that name.
+    """
+    policy = desk.policies.get(contract.policy_name)
+    if policy is None:
+        raise PolicyError(
+            f"contract {contract.id} follows policy {contract.policy_name!r}, which does not exist;"
+            " put that policy or give the contract another"
+        )
+    return policy
+
+
+def judged(
+    account: Account, contract: Contract, desk: Desk
+) -> tuple[Contract, AccessDecided | Reviewed | None]:
+    """The contract judged anew, and what that says: another level, another review date, nothing."""
+    situation = situation_of(account, contract, desk)
+    verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+    notice_on = _notice_due_on(account, contract, desk)
+    if notice_on is not None:
+        # In the past when it is due already: then the next look is now, to draw it.
+        instants = [verdict.review_on, day_start(notice_on, zone_of(desk.now))]
+        review_on = min(filter(None, instants), key=lambda instant: instant.astimezone(UTC))
+        verdict = replace(verdict, review_on=review_on)
+    after = replace(
+        contract, reason=verdict.reason, rungs=verdict.rungs, review_on=verdict.review_on
+    )
+    if verdict.level is contract.access.level:
+        return after, None if after == contract else Reviewed(contract.id, verdict)
+    after = replace(
+        after,
+        access=contract.rates.at(verdict.level),
+        generation=contract.generation + 1,
+        since=desk.now,
+    )
+    decided = AccessDecided(
+        contract.id, after.generation, after.access, verdict, after.since, situation
+    )
+    return after, decided
+
+
+def notice_due(account: Account, desk: Desk) -> dict[int, int]:
+    """What a notice drawn now would list, unpaid cents by invoice id; empty when none is due.
+
+    One is due when an invoice is overdue, `notice_after_days` past its due date, and listed in no
+    notice (rule 2); it then lists every overdue invoice of the payer's running contracts. A notice
+    that could not be delivered on any channel is tried anew from the next day.
+    """
+    due = [_notice_due_on(account, contract, desk) for contract in running(account)]
+    if not any(day is not None and day <= desk.now.date() for day in due):
+        return {}
+    listed = [
+        invoice
+        for contract in running(account)
+        for invoice in unpaid_invoices(account, contract)
+        if overdue_from(invoice.due_on, policy_of(contract, desk), desk.calendar) <= desk.now.date()
+    ]
+    listed.sort(key=lambda invoice: (invoice.due_on, invoice.id))
+    return {invoice.id: invoice.unpaid_cents for invoice in listed}
+
+
+def _notice_due_on(account: Account, contract: Contract, desk: Desk) -> date | None:
+    """The first local day on which this contract's invoices ask for a notice; None: never."""
+    zone, policy = zone_of(desk.now), policy_of(contract, desk)
+    covered = {i for item in account.notices if item.failed_at is None for i in item.amounts_cents}
+    days: list[date] = []
+    for invoice in unpaid_invoices(account, contract):
+        if invoice.id not in covered:
+            failed = (
+                item.failed_at.astimezone(zone).date() + ONE_DAY
+                for item in account.notices
+                if item.failed_at is not None and invoice.id in item.amounts_cents
+            )
+            days.append(max([notice_from(invoice.due_on, policy, desk.calendar), *failed]))
+    return min(days, default=None)
+
+
+def running(account: Account) -> list[Contract]:
+    """The contracts that have not ended."""
+    return [contract for contract in account.contracts if contract.ended_on is None]
+
+
+def running_contract(account: Account, contract_id: int) -> Contract:
+    """The payer's contract of that id.
+
+    Raises:
+        Refused: it is not this payer's, or it has ended.
+    """
+    for contract in running(account):
+        if contract.id == contract_id:
+            return contract
+    raise Refused(
+        f"subscriber {account.subscriber_id} has no running contract {contract_id};"
+        " check the number"
+    )
+
+
+def unpaid_invoices(account: Account, contract: Contract) -> list[Invoice]:
+    """The contract's invoices with unpaid principal, oldest due date first."""
+    unpaid = [i for i in account.invoices if i.contract_id == contract.id and i.unpaid_cents > 0]
+    return sorted(unpaid, key=lambda invoice: (invoice.due_on, invoice.id))

@@ -1,0 +1,378 @@
+"""One RADIUS packet: octets in, a value out, and back. No sockets, no clock, no dictionary.
+
+Attribute values stay octets; who needs a meaning reads it (accounting, dictionary, credentials).
+The order is always: `parse` (structure), `verify_*` (authenticity), only then belief.
+
+Source: RFC 2865 section 3 and 5, 2866 section 3, 2869 section 5.14, 3579 section 3.2, 5176
+section 3.3, 5997; the answer to CVE-2024-3596 (Message-Authenticator first in every Access reply).
+"""
+
+import hashlib
+import hmac
+import os
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from typing import Final, Literal
+
+from radius.errors import LocalError, PeerError
+
+HEADER_OCTETS: Final = 20
+PACKET_OCTETS_MAX: Final = 4096  # RFC 2865 section 3
+ATTRIBUTES_MAX: Final = 200  # as FreeRADIUS: bounds the work one datagram can ask for
+
+PROXY_STATE: Final = 33
+VENDOR_SPECIFIC: Final = 26
+EAP_MESSAGE: Final = 79
+MESSAGE_AUTHENTICATOR: Final = 80
+
+_ZEROS: Final = bytes(16)
+_MA_EMPTY: Final = bytes((MESSAGE_AUTHENTICATOR, 18)) + _ZEROS
+_PREFIX: Final = struct.Struct("!BBH")
+_md5 = partial(hashlib.md5, usedforsecurity=False)  # the protocol's choice, not ours
+
+
+class Code(IntEnum):
+    """Packet types (RFC 2865, 2866, 5176, 5997)."""
+
+    ACCESS_REQUEST = 1
+    ACCESS_ACCEPT = 2
+    ACCESS_REJECT = 3
+    ACCOUNTING_REQUEST = 4
+    ACCOUNTING_RESPONSE = 5
+    ACCESS_CHALLENGE = 11
+    STATUS_SERVER = 12
+    DISCONNECT_REQUEST = 40
+    DISCONNECT_ACK = 41
+    DISCONNECT_NAK = 42
+    COA_REQUEST = 43
+    COA_ACK = 44
+    COA_NAK = 45
+
+
+# Plain ints: looked up for every packet, and an IntEnum member hashes slowly.
+_RANDOM_REQUESTS: Final = frozenset(map(int, (Code.ACCESS_REQUEST, Code.STATUS_SERVER)))
+_KEYED_REQUESTS: Final = frozenset(
+    map(int, (Code.ACCOUNTING_REQUEST, Code.DISCONNECT_REQUEST, Code.COA_REQUEST))
+)
+_REPLIES: Final = frozenset(map(int, Code)) - _RANDOM_REQUESTS - _KEYED_REQUESTS
+_ACCOUNTING_RESPONSE: Final = int(Code.ACCOUNTING_RESPONSE)
+_STATUS_SERVER: Final = int(Code.STATUS_SERVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A well-formed packet, not yet believed.
+
+    Attributes:
+        authenticator: 16 octets, request or response.
+        attributes: (type, value) in the order of the wire; values of 0 to 253 octets.
+        octets: the packet as it came, exactly Length octets, without padding.
+    """
+
+    code: int
+    identifier: int
+    authenticator: bytes
+    attributes: tuple[tuple[int, bytes], ...]
+    octets: bytes
+
+    def first(self, number: int) -> bytes | None:
+        """The value of the first attribute of this type."""
+        for kind, value in self.attributes:
+            if kind == number:
+                return value
+        return None
+
+    def all(self, number: int) -> tuple[bytes, ...]:
+        """The values of all attributes of this type, in order."""
+        return tuple([value for kind, value in self.attributes if kind == number])
+
+    def vendor(self, vendor_id: int, number: int) -> bytes | None:
+        """The first value of one vendor's sub-attribute (RFC 2865 section 5.26).
+
+        A Vendor-Specific need not follow the recommended layout: where it does not, nothing is
+        found and nothing is wrong.
+        """
+        prefix = vendor_id.to_bytes(4, "big")
+        for kind, value in self.attributes:
+            if kind == VENDOR_SPECIFIC and value.startswith(prefix):
+                at, end = 4, len(value)
+                while at + 2 <= end:
+                    size = value[at + 1]
+                    if size < 2 or at + size > end:
+                        break
+                    if value[at] == number:
+                        return value[at + 2 : at + size]
+                    at += size
+        return None
+
+
+class Secret:
+    """A shared secret with its MD5 states computed once, because every packet needs them."""
+
+    __slots__ = ("_inner", "_outer", "_prefix", "value")
+
+    def __init__(self, value: bytes) -> None:
+        if not value:
+            raise LocalError("an empty shared secret authenticates nobody; set one for this NAS")
+        self.value: Final = value
+        key = (_md5(value).digest() if len(value) > 64 else value).ljust(64, b"\0")
+        self._inner = _md5(bytes([octet ^ 0x36 for octet in key]))
+        self._outer = _md5(bytes([octet ^ 0x5C for octet in key]))
+        self._prefix = _md5(value)
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def hmac_md5(self, message: bytes) -> bytes:
+        """HMAC-MD5 of `message` (RFC 2104), 16 octets."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+    def md5_before(self, message: bytes) -> bytes:
+        """MD5(secret + message): the mask of hidden attributes (RFC 2865 section 5.2)."""
+        state = self._prefix.copy()
+        state.update(message)
+        return state.digest()
+
+    def md5_after(self, message: bytes) -> bytes:
+        """MD5(message + secret): every authenticator that is not random."""
+        return _md5(message + self.value).digest()
+
+
+def parse(datagram: bytes) -> Packet:
+    """One datagram as a packet. Structure only: the code may be any, nothing is authenticated.
+
+    Octets beyond Length are padding and ignored (RFC 2865 section 3).
+
+    Raises:
+        PeerError: `malformed`, or `bad_message_authenticator` for one that is doubled or not
+            18 octets long: only one of several would be verified, and readers differ on which.
+    """
+    if len(datagram) < HEADER_OCTETS:
+        raise PeerError(f"{len(datagram)} octets are too few for a packet")
+    code, identifier, length = _PREFIX.unpack_from(datagram)
+    if not HEADER_OCTETS <= length <= PACKET_OCTETS_MAX:
+        raise PeerError(f"Length {length} is outside 20..4096")
+    if len(datagram) < length:
+        raise PeerError(f"Length says {length} octets, {len(datagram)} came")
+    octets = datagram if len(datagram) == length else datagram[:length]
+    attributes: list[tuple[int, bytes]] = []
+    signed = False
+    at = HEADER_OCTETS
+    last = length - 1
+    while at < last:
+        kind = octets[at]
+        end = at + octets[at + 1]
+        if end < at + 2 or end > length or not kind:
+            raise PeerError(f"attribute at octet {at}: type {kind}, length {end - at}")
+        if kind == MESSAGE_AUTHENTICATOR:
+            if signed or end - at != 18:
+                raise PeerError(
+                    "Message-Authenticator twice or not 18 octets long",
+                    "bad_message_authenticator",
+                )
+            signed = True
+        attributes.append((kind, octets[at + 2 : end]))
+        at = end
+    if at != length:
+        raise PeerError("one octet follows the last attribute")
+    if len(attributes) > ATTRIBUTES_MAX:
+        raise PeerError(f"{len(attributes)} attributes; {ATTRIBUTES_MAX} are the limit")
+    return Packet(code, identifier, octets[4:20], tuple(attributes), octets)
+
+
+def verify_access_request(
+    packet: Packet, secret: Secret, require: Literal["yes", "no", "auto"]
+) -> bool:
+    """Believe an Access-Request or a Status-Server.
+
+    `auto` is `no` for this one packet; the caller learns from the answer.
+
+    Returns:
+        Whether a Message-Authenticator was there (and right).
+
+    Raises:
+        PeerError: `unexpected_code`, `bad_message_authenticator`,
+            `missing_message_authenticator` (required here, or always: with EAP-Message by RFC 3579
+            section 3.2, in Status-Server by RFC 5997 section 3), `proxy_state_without_ma`
+            (a Proxy-State is where the forgery of CVE-2024-3596 puts its collision).
+    """
+    if packet.code not in _RANDOM_REQUESTS:
+        raise PeerError(f"code {packet.code} is no request for access", "unexpected_code")
+    if _verify_message_authenticator(packet, secret, (packet.authenticator,)):
+        return True
+    kinds = {kind for kind, _ in packet.attributes}
+    if require == "yes" or packet.code == _STATUS_SERVER or EAP_MESSAGE in kinds:
+        raise PeerError(
+            "Message-Authenticator missing; see require_message_authenticator for an old NAS",
+            "missing_message_authenticator",
+        )
+    if PROXY_STATE in kinds:
+        raise PeerError(
+            "Proxy-State without Message-Authenticator may be forged (CVE-2024-3596)",
+            "proxy_state_without_ma",
+        )
+    return False
+
+
+def verify_keyed_request(packet: Packet, secret: Secret) -> None:
+    """Believe an Accounting-, CoA- or Disconnect-Request: its authenticator is keyed.
+
+    Raises:
+        PeerError: `unexpected_code`, `bad_authenticator`, `bad_message_authenticator`.
+    """
+    if packet.code not in _KEYED_REQUESTS:
+        raise PeerError(f"code {packet.code} has no keyed authenticator", "unexpected_code")
+    _verify_authenticator(packet, secret, _ZEROS)
+    _verify_message_authenticator(packet, secret, (_ZEROS,))
+
+
+def verify_reply(
+    packet: Packet, request_authenticator: bytes, secret: Secret, require_ma: bool = False
+) -> None:
+    """Believe a reply to the request that carried `request_authenticator`.
+
+    Raises:
+        PeerError: `unexpected_code`, `bad_authenticator`, `bad_message_authenticator`,
+            `missing_message_authenticator` when required.
+    """
+    if packet.code not in _REPLIES:
+        raise PeerError(f"code {packet.code} is no reply", "unexpected_code")
+    _verify_authenticator(packet, secret, request_authenticator)
+    vectors: tuple[bytes, ...] = (request_authenticator,)
+    if packet.code == _ACCOUNTING_RESPONSE:
+        # RFC 2869 does not say; FreeRADIUS and pyrad sign over zeros, except after Status-Server.
+        vectors = (_ZEROS, request_authenticator)
+    if not _verify_message_authenticator(packet, secret, vectors) and require_ma:
+        raise PeerError(
+            "the reply carries no Message-Authenticator", "missing_message_authenticator"
+        )
+
+
+def encode_reply(
+    code: int, request: Packet, attributes: bytes, secret: Secret, *, message_authenticator: bool
+) -> bytes:
+    """A reply, signed: Message-Authenticator, `attributes`, then the request's Proxy-States.
+
+    `attributes` are already encoded, without Message-Authenticator and Proxy-State.
+
+    Raises:
+        LocalError: longer than 4096 octets.
+    """
+    for kind, value in request.attributes:
+        if kind == PROXY_STATE:
+            attributes += bytes((PROXY_STATE, len(value) + 2)) + value
+    vector = request.authenticator
+    signed_over = vector
+    if code == _ACCOUNTING_RESPONSE and request.code != _STATUS_SERVER:
+        signed_over = _ZEROS
+    prefix, attributes = _sign(
+        code, request.identifier, attributes, secret, signed_over if message_authenticator else None
+    )
+    return prefix + secret.md5_after(prefix + vector + attributes) + attributes
+
+
+def encode_request(
+    code: int,
+    identifier: int,
+    attributes: bytes,
+    secret: Secret,
+    *,
+    message_authenticator: bool,
+    authenticator: bytes | None = None,
+) -> bytes:
+    """A request, signed; the Message-Authenticator, when asked for, comes first.
+
+    `authenticator` is for an Access-Request whose User-Password is already hidden with it: 16
+    octets, random when None. Accounting-, CoA- and Disconnect-Requests compute theirs.
+
+    Raises:
+        LocalError: longer than 4096 octets, not a request, an identifier beyond one octet, or an
+            authenticator that does not belong.
+    """
+    if not 0 <= identifier <= 255:
+        raise LocalError(f"an Identifier is one octet, not {identifier}")
+    if code in _RANDOM_REQUESTS:
+        vector = os.urandom(16) if authenticator is None else authenticator
+        if len(vector) != 16:
+            raise LocalError(f"a Request Authenticator has 16 octets, not {len(vector)}")
+    elif code in _KEYED_REQUESTS and authenticator is None:
+        vector = _ZEROS
+    else:
+        raise LocalError(f"code {code} is no request, or its authenticator cannot be chosen")
+    prefix, attributes = _sign(
+        code, identifier, attributes, secret, vector if message_authenticator else None
+    )
+    if code in _KEYED_REQUESTS:
+        vector = secret.md5_after(prefix + _ZEROS + attributes)
+    return prefix + vector + attributes
+
+
+def attribute(number: int, value: bytes) -> bytes:
+    r"""One attribute as octets.
+
+    >>> attribute(1, b"nemo")
+    b'\x01\x06nemo'
+
+    Raises:
+        LocalError: a type outside 1..255 or a value of more than 253 octets.
+    """
+    if not 1 <= number <= 255 or len(value) > 253:
+        raise LocalError(f"attribute {number} cannot hold {len(value)} octets")
+    return bytes((number, len(value) + 2)) + value
+
+
+def vendor_attribute(vendor_id: int, number: int, value: bytes) -> bytes:
+    """One vendor's sub-attribute in a Vendor-Specific of its own (RFC 2865 section 5.26).
+
+    Raises:
+        LocalError: a type outside 1..255 or a value of more than 247 octets.
+    """
+    return attribute(VENDOR_SPECIFIC, vendor_id.to_bytes(4, "big") + attribute(number, value))
+
+
+def _sign(
+    code: int, identifier: int, attributes: bytes, secret: Secret, vector: bytes | None
+) -> tuple[bytes, bytes]:
+    """Code, Identifier and Length; and the attributes, signed over `vector` unless it is None."""
+    length = HEADER_OCTETS + len(attributes) + (0 if vector is None else len(_MA_EMPTY))
+    if length > PACKET_OCTETS_MAX:
+        raise LocalError(f"{length} octets do not fit a packet of {PACKET_OCTETS_MAX}")
+    prefix = _PREFIX.pack(code, identifier, length)
+    if vector is not None:
+        mac = secret.hmac_md5(prefix + vector + _MA_EMPTY + attributes)
+        attributes = _MA_EMPTY[:2] + mac + attributes
+    return prefix, attributes
+
+
+def _verify_authenticator(packet: Packet, secret: Secret, vector: bytes) -> None:
+    octets = packet.octets
+    expected = secret.md5_after(octets[:4] + vector + octets[HEADER_OCTETS:])
+    if not hmac.compare_digest(expected, packet.authenticator):
+        raise PeerError("wrong authenticator; is the shared secret the same?", "bad_authenticator")
+
+
+def _verify_message_authenticator(
+    packet: Packet, secret: Secret, vectors: tuple[bytes, ...]
+) -> bool:
+    """True if there and right over one of `vectors`, False if absent, PeerError if wrong."""
+    at = HEADER_OCTETS + 2
+    for kind, value in packet.attributes:
+        if kind == MESSAGE_AUTHENTICATOR:
+            octets = packet.octets
+            for vector in vectors:
+                message = b"".join(
+                    (octets[:4], vector, octets[HEADER_OCTETS:at], _ZEROS, octets[at + 16 :])
+                )
+                if hmac.compare_digest(secret.hmac_md5(message), value):
+                    return True
+            raise PeerError(
+                "wrong Message-Authenticator; is the shared secret the same?",
+                "bad_message_authenticator",
+            )
+        at += len(value) + 2
+    return False

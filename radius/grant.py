@@ -1,0 +1,194 @@
+"""What the grant table holds, as values and as rows: who may log in, and which NASes may ask.
+
+Credentials and shared secrets are sealed with AES-GCM under a key derived from the node's, bound by
+the additional data to the user name or the NAS: a row copied under another name does not open.
+Nonces are random: 2**32 rows may be written under one key, a million a day for eleven years.
+
+Rows, big endian:
+    grant   epoch u32, login u64, contract u64, generation u32, sealed (u16 size), replies
+            (dialect u8 size, attributes u16 size) to the end
+    client  NAS u64, network, dialect, policy (u8 sizes), sealed to the end
+    sealed  nonce 12, cipher text, tag 16; of a grant: password (u16 size), NT hash to the end
+"""
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from radius.errors import LocalError
+
+_HEAD: Final = struct.Struct("!IQQIH")
+_SIZE: Final = struct.Struct("!H")
+_NAS: Final = struct.Struct("!Q")
+_NONCE_OCTETS: Final = 12
+_REQUIREMENTS: Final = ("yes", "no", "auto")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A NAS, or a network of NASes with one secret.
+
+    Attributes:
+        require_message_authenticator: `yes`, `no` or `auto` (the first request decides).
+    """
+
+    nas_id: int
+    network: IPv4Network | IPv6Network
+    secret: bytes = field(repr=False)
+    dialect: str
+    require_message_authenticator: str
+
+    def __post_init__(self) -> None:
+        if self.require_message_authenticator not in _REQUIREMENTS:
+            raise ValueError(
+                f"require_message_authenticator is yes, no or auto, "
+                f"not {self.require_message_authenticator!r}"
+            )
+        if not self.secret:
+            raise ValueError(f"NAS {self.nas_id} has an empty shared secret")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A login's credential and its answers.
+
+    Attributes:
+        generation: of the access decision that `replies` say, u32.
+        password: as the subscriber types it, octets.
+        nt: NT hash of the password, 16 octets, for MS-CHAP.
+        replies: dialect -> encoded attributes of the Access-Accept, without Message-Authenticator
+            and Class.
+    """
+
+    login_id: int
+    contract_id: int
+    generation: int
+    password: bytes = field(repr=False)
+    nt: bytes = field(repr=False)
+    replies: Mapping[str, bytes]
+
+
+class Rows:
+    """Packs and seals values into rows, and back, under one key.
+
+    Attributes:
+        key_check: 64 bits that tell this key from another one without giving it away.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCM(_derive(key, b"religa grant table", 32))
+        self.key_check = int.from_bytes(_derive(key, b"religa grant table check", 8), "big")
+
+    def write_grant(self, username: bytes, grant: Grant, epoch: int) -> bytes:
+        """One grant as a row of this epoch.
+
+        Raises:
+            LocalError: a number or a reply does not fit.
+        """
+        try:
+            sealed = self._seal(
+                _SIZE.pack(len(grant.password)) + grant.password + grant.nt, b"grant:" + username
+            )
+            parts = [
+                _HEAD.pack(epoch, grant.login_id, grant.contract_id, grant.generation, len(sealed)),
+                sealed,
+            ]
+            for dialect, attributes in grant.replies.items():
+                parts += (_short(dialect), _SIZE.pack(len(attributes)), attributes)
+        except struct.error as error:
+            raise LocalError(f"login {grant.login_id} does not fit a row: {error}") from error
+        return b"".join(parts)
+
+    def read_grant(self, username: bytes, row: bytes) -> Grant:
+        """One row as the grant of `username`.
+
+        Raises:
+            LocalError: sealed under another key or for another name.
+        """
+        _, login_id, contract_id, generation, size = _HEAD.unpack_from(row)
+        at = _HEAD.size + size
+        clear = self._open(row[_HEAD.size : at], b"grant:" + username)
+        password_end = 2 + _SIZE.unpack_from(clear)[0]
+        replies = {}
+        while at < len(row):
+            dialect_end = at + 1 + row[at]
+            end = dialect_end + 2 + _SIZE.unpack_from(row, dialect_end)[0]
+            replies[row[at + 1 : dialect_end].decode()] = row[dialect_end + 2 : end]
+            at = end
+        return Grant(
+            login_id, contract_id, generation, clear[2:password_end], clear[password_end:], replies
+        )
+
+    def write_client(self, client: Client) -> bytes:
+        """One NAS as a row.
+
+        Raises:
+            LocalError: a number or a name does not fit.
+        """
+        try:
+            nas, network = _NAS.pack(client.nas_id), _short(str(client.network))
+            names = _short(client.dialect) + _short(client.require_message_authenticator)
+        except struct.error as error:
+            raise LocalError(f"NAS {client.nas_id} does not fit a row: {error}") from error
+        return nas + network + names + self._seal(client.secret, b"client:" + nas + network)
+
+    def read_client(self, row: bytes) -> Client:
+        """One row as a NAS.
+
+        Raises:
+            LocalError: sealed under another key or for another NAS.
+        """
+        at = _NAS.size
+        names = []
+        for _ in range(3):
+            end = at + 1 + row[at]
+            names.append(row[at + 1 : end])
+            at = end
+        network, dialect, requirement = (name.decode() for name in names)
+        bound_to = b"client:" + row[: _NAS.size + 1 + len(names[0])]
+        return Client(
+            nas_id=_NAS.unpack_from(row)[0],
+            network=ip_network(network),
+            secret=self._open(row[at:], bound_to),
+            dialect=dialect,
+            require_message_authenticator=requirement,
+        )
+
+    def _seal(self, clear: bytes, bound_to: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_OCTETS)
+        return nonce + self._aead.encrypt(nonce, clear, bound_to)
+
+    def _open(self, sealed: bytes, bound_to: bytes) -> bytes:
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:], bound_to)
+        except InvalidTag:
+            raise LocalError("a row of the grant table was altered or belongs elsewhere") from None
+
+
+def epoch_of(row: bytes) -> int:
+    """The rebuild or later write that a grant's row comes from."""
+    epoch: int = _HEAD.unpack_from(row)[0]
+    return epoch
+
+
+def login_of(row: bytes) -> int:
+    """The login that a grant's row belongs to."""
+    login_id: int = _HEAD.unpack_from(row)[1]
+    return login_id
+
+
+def _derive(key: bytes, purpose: bytes, octets: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=octets, salt=None, info=purpose).derive(key)
+
+
+def _short(text: str) -> bytes:
+    octets = text.encode()
+    return struct.pack("!B", len(octets)) + octets

@@ -1,0 +1,30 @@
+"""`make bench [ONLY=name]`: one JSON object a line. A figure without a peer is held to its reach."""
+
+import sys
+
+from tests.bench import bulk, restore
+
+BENCHES = {
+    "import_100k": bulk.import_and_publish,
+    "publish_100k": bulk.import_and_publish,
+    "restore_p99": restore.restore_and_webhook,
+    "webhook_p99": restore.restore_and_webhook,
+}
+
+
+def main(wanted: str | None) -> int:
+    """Run all, or the one named; 1 if a figure misses its reach."""
+    if wanted is not None and wanted not in BENCHES:
+        print(f"no such bench: {wanted}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    ok = True
+    for run in dict.fromkeys(BENCHES.values() if wanted is None else [BENCHES[wanted]]):
+        for figure in run():
+            if wanted is None or figure.bench == wanted:
+                print(figure.line(), flush=True)
+                ok = ok and figure.ok
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))

@@ -1,0 +1,238 @@
+"""Laws of the ladder for situations that nobody thought of."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from billing.access import Level
+from billing.calendar import next_cut
+from billing.ladder import (
+    CoveringNotice,
+    Receivable,
+    Rung,
+    Situation,
+    Verdict,
+    decide,
+    matures_on,
+    settled,
+)
+from billing.policy import Policy, parse
+from tests.support.accounts import CALENDAR, STAGED, ZONE, policy
+
+FULL_LADDER = [
+    {"level": "reduced", "after_days": 0},
+    {"level": "walled", "anchor": "reduced", "after_days": 5},
+    {"level": "blocked", "anchor": "maturity", "after_days": 9},
+]
+POLICIES = (
+    policy(),
+    policy(steps=STAGED, promise_level="reduced"),
+    policy(steps=FULL_LADDER, min_debt_cents=50_00, float_bank_days=0),
+    parse("quick", 2, {"law": "none", "notice_days": 2, "steps": FULL_LADDER, "cut_any_day": True}),
+    parse("night", 1, {"steps": [{"level": "blocked"}], "cut_from": "00:00", "cut_until": "23:59"}),
+)
+# Spring of 2017 has São Paulo's missing midnight; the others are around holidays and a year's end.
+STARTS = (date(2017, 9, 20), date(2018, 2, 1), date(2026, 10, 1), date(2026, 12, 15))
+LATER_INVOICES = 3
+
+policies = st.sampled_from(POLICIES)
+
+
+@st.composite
+def instants(draw: st.DrawFn, start: date, days: int = 60) -> datetime:
+    noon = datetime(start.year, start.month, start.day, 12, tzinfo=UTC)
+    minutes = draw(st.integers(0, days * 24 * 60))
+    return (noon + timedelta(minutes=minutes)).astimezone(ZONE)
+
+
+@st.composite
+def scenes(draw: st.DrawFn, rungs: bool = True, brakes: bool = True) -> tuple[Situation, datetime]:
+    """A situation and an instant in it. Without `rungs` the ladder begins at its foot."""
+    start = draw(st.sampled_from(STARTS))
+    days = st.integers(-40, 60).map(lambda shift: start + timedelta(days=shift))
+    count = draw(st.integers(0, LATER_INVOICES))
+    receivables = tuple(
+        Receivable(number, draw(days), draw(st.integers(0, 99_90))) for number in range(count)
+    )
+    covered = st.frozensets(st.integers(0, LATER_INVOICES), max_size=3)
+    notices = tuple(
+        CoveringNotice(number, draw(days), draw(covered))
+        for number in range(draw(st.integers(0, 3)))
+    )
+    now = draw(instants(start))
+    entered: tuple[Rung, ...] = ()
+    if rungs:
+        levels = draw(st.sets(st.sampled_from([Level.REDUCED, Level.WALLED, Level.BLOCKED])))
+        backs = sorted(draw(st.lists(st.integers(0, 50), min_size=3, max_size=3)), reverse=True)
+        entered = tuple(
+            Rung(level, now.date() - timedelta(days=back))
+            for level, back in zip(sorted(levels, key=_severity), backs, strict=False)
+        )
+    situation = Situation(receivables, notices, entered)
+    if brakes:
+        situation = replace(
+            situation,
+            promise_until=draw(st.none() | days),
+            hold_until=draw(st.none() | instants(start)),
+        )
+    return situation, now
+
+
+def _severity(level: Level) -> int:
+    return level.severity
+
+
+def utc(instant: datetime) -> datetime:
+    return instant.astimezone(UTC)
+
+
+def later(instant: datetime, by: timedelta) -> datetime:
+    return (utc(instant) + by).astimezone(ZONE)
+
+
+def life(
+    situation: Situation, rules: Policy, now: datetime, looks: int = 40
+) -> Iterator[tuple[datetime, Situation, Verdict]]:
+    """Look at every review date; the situation is what each look started from."""
+    for _ in range(looks):
+        verdict = decide(situation, rules, CALENDAR, now)
+        yield now, situation, verdict
+        if verdict.review_on is None:
+            return
+        situation, now = settled(situation, verdict, now), verdict.review_on
+
+
+@settings(max_examples=250, deadline=None)
+@given(scenes(), policies, st.data())
+def test_nothing_changes_before_review_on(
+    scene: tuple[Situation, datetime], rules: Policy, data: st.DataObject
+) -> None:
+    situation, now = scene
+    verdict = decide(situation, rules, CALENDAR, now)
+    kept = settled(situation, verdict, now)
+    assert decide(kept, rules, CALENDAR, now) == verdict, "a second look at once finds nothing"
+    ahead = timedelta(days=200)
+    if verdict.review_on is not None:
+        ahead = utc(verdict.review_on) - utc(now)
+        assert ahead > timedelta(0)
+        assert decide(kept, rules, CALENDAR, later(verdict.review_on, -_TICK)) == verdict
+        changed = decide(kept, rules, CALENDAR, verdict.review_on)
+        assert replace(changed, review_on=None) != replace(verdict, review_on=None), "no earlier"
+    for _ in range(4):
+        minutes = data.draw(st.integers(0, max(0, ahead // timedelta(minutes=1) - 1)))
+        between = later(now, timedelta(minutes=minutes))
+        assert decide(kept, rules, CALENDAR, between) == verdict
+    # The hours at which days and windows turn, on some days of the way.
+    for hour in (0, 8, 16):
+        day = data.draw(st.integers(0, min(ahead.days, 60)))
+        between = later(now, timedelta(days=day)).replace(hour=hour, minute=0)
+        if utc(now) < utc(between) < utc(now) + ahead:
+            assert decide(kept, rules, CALENDAR, between) == verdict
+
+
+_TICK = timedelta(microseconds=1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes(rungs=False, brakes=False), policies)
+def test_waiting_never_softens(scene: tuple[Situation, datetime], rules: Policy) -> None:
+    situation, now = scene
+    level = Level.FULL
+    for _, _, verdict in life(situation, rules, now):
+        assert verdict.level.severity >= level.severity
+        level = verdict.level
+    assert decide(situation, rules, CALENDAR, now).step in (None, rules.steps[0].level.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes(rungs=False), policies)
+def test_a_cut_has_its_notice_its_hour_and_no_brake(
+    scene: tuple[Situation, datetime], rules: Policy
+) -> None:
+    situation, start = scene
+    level = Level.FULL
+    proven = {notice.notice_id: notice for notice in situation.notices}
+    due = {item.invoice_id: item for item in situation.receivables}
+    for now, before, verdict in life(situation, rules, start):
+        if verdict.level.severity > level.severity:
+            assert verdict.notice_id is not None
+            notice = proven[verdict.notice_id]
+            assert matures_on(notice, rules) <= now.date()
+            assert notice.invoice_ids.intersection(verdict.invoice_ids)
+            assert all(due[item].due_on < now.date() for item in verdict.invoice_ids)
+            assert verdict.counted_cents == sum(due[i].unpaid_cents for i in verdict.invoice_ids)
+            assert verdict.counted_cents >= rules.min_debt_cents
+            assert next_cut(CALENDAR, rules, now) == now
+            assert before.promise_until is None or before.promise_until < now.date()
+            assert before.hold_until is None or before.hold_until <= now
+        assert len(verdict.rungs) <= len(before.rungs) + 1
+        days = [rung.entered_on for rung in verdict.rungs]
+        assert sorted(set(days)) == days, "one step a day, mild to severe"
+        level = verdict.level
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes(), policies)
+def test_paying_everything_always_restores_full(
+    scene: tuple[Situation, datetime], rules: Policy
+) -> None:
+    situation, now = scene
+    paid = tuple(replace(item, unpaid_cents=0) for item in situation.receivables)
+    verdict = decide(replace(situation, receivables=paid), rules, CALENDAR, now)
+    assert (verdict.level, verdict.reason, verdict.rungs) == (Level.FULL, "no_debt", ())
+    assert (verdict.counted_cents, verdict.review_on) == (0, None)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes(), policies, st.data())
+def test_paying_more_never_makes_it_worse(
+    scene: tuple[Situation, datetime], rules: Policy, data: st.DataObject
+) -> None:
+    situation, now = scene
+    assume(situation.receivables)
+    before = decide(situation, rules, CALENDAR, now)
+    situation = settled(situation, before, now)
+    less = tuple(
+        replace(item, unpaid_cents=data.draw(st.integers(0, item.unpaid_cents)))
+        for item in situation.receivables
+    )
+    after = decide(replace(situation, receivables=less), rules, CALENDAR, now)
+    assert after.level.severity <= before.level.severity
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes(rungs=False, brakes=False), policies, st.data())
+def test_a_promise_never_brings_a_cut_forward(
+    scene: tuple[Situation, datetime], rules: Policy, data: st.DataObject
+) -> None:
+    """Two lives of one debt, with and without a promise, compared whenever either changes."""
+    situation, now = scene
+    plain = list(life(situation, rules, now))
+    until_on = now.date() + timedelta(days=data.draw(st.integers(0, 20)))
+    taken_at = data.draw(st.integers(0, len(plain) - 1))
+    at, before, _ = plain[taken_at]
+    promised = list(life(replace(before, promise_until=until_on), rules, at))
+    for instant in sorted({utc(at) for at, _, _ in [*plain[taken_at:], *promised]}):
+        assert _level_at(promised, instant).severity <= _level_at(plain, instant).severity
+
+
+def _level_at(lived: list[tuple[datetime, Situation, Verdict]], instant: datetime) -> Level:
+    seen = [verdict.level for at, _, verdict in lived if utc(at) <= utc(instant)]
+    return seen[-1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes(), policies, st.data())
+def test_the_order_of_facts_does_not_matter(
+    scene: tuple[Situation, datetime], rules: Policy, data: st.DataObject
+) -> None:
+    situation, now = scene
+    shuffled = replace(
+        situation,
+        receivables=tuple(data.draw(st.permutations(situation.receivables))),
+        notices=tuple(data.draw(st.permutations(situation.notices))),
+    )
+    assert decide(shuffled, rules, CALENDAR, now) == decide(situation, rules, CALENDAR, now)

@@ -1,0 +1,117 @@
+"""A dynamic authorization server of a few lines: a NAS that answers as it is told.
+
+pyrad takes the requests apart and signs the answers, so nothing of ours judges ours.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyrad.packet import CoAPacket
+
+from radius.codec import Code
+
+SECRET = b"nas-secret"
+
+_ACK = {Code.COA_REQUEST: Code.COA_ACK, Code.DISCONNECT_REQUEST: Code.DISCONNECT_ACK}
+_NAK = {Code.COA_REQUEST: Code.COA_NAK, Code.DISCONNECT_REQUEST: Code.DISCONNECT_NAK}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One request as it arrived: `attributes` by number, vendors' as (vendor, number)."""
+
+    code: Code
+    identifier: int
+    port: int
+    octets: bytes
+    attributes: dict[Any, list[bytes]]
+    at: float
+
+    @property
+    def username(self) -> str:
+        return self.attributes[1][0].decode()
+
+
+# What to answer to a request, given how often these octets came: "ack", "nak" without a cause, a
+# cause as a number, or None for silence.
+Behaviour = Callable[[Heard, int], str | int | None]
+
+
+@dataclass(eq=False)
+class Dae(asyncio.DatagramProtocol):
+    """What it heard, in order, and how it answers."""
+
+    behave: Behaviour = lambda heard, times: "ack"
+    secret: bytes = SECRET
+    heard: list[Heard] = field(default_factory=list)
+    transport: asyncio.DatagramTransport | None = None
+    port: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self.transport = transport
+        self.port = transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        packet = CoAPacket(packet=data, secret=self.secret)
+        # A NAS is silent to what it cannot believe.
+        if not packet.VerifyCoARequest() or not packet.verify_message_authenticator():
+            return
+        values = {key: packet[key] for key in packet}
+        heard = Heard(Code(packet.code), packet.id, addr[1], data, values, time.monotonic())
+        self.heard.append(heard)
+        self.arrived.set()
+        times = sum(one.octets == data for one in self.heard)
+        answer = self.behave(heard, times)
+        if answer is not None:
+            self.send(self.reply(heard, answer), addr)
+
+    def reply(self, heard: Heard, answer: str | int) -> bytes:
+        """The octets of an answer to what was heard."""
+        request = CoAPacket(packet=heard.octets, secret=self.secret)
+        reply = request.CreateReply()
+        reply.code = _ACK[heard.code] if answer == "ack" else _NAK[heard.code]
+        if isinstance(answer, int):
+            reply[101] = [answer.to_bytes(4, "big")]
+        octets: bytes = reply.ReplyPacket()
+        return octets
+
+    def send(self, octets: bytes, addr: tuple[str, int]) -> None:
+        assert self.transport is not None
+        self.transport.sendto(octets, addr)
+
+    async def hears(self, count: int, within_s: float = 5.0) -> None:
+        """Wait until that many requests came, resends included."""
+        async with asyncio.timeout(within_s):
+            while len(self.heard) < count:
+                self.arrived.clear()
+                await self.arrived.wait()
+
+    def sent(self, username: str) -> list[str]:
+        """The requests for one line in short: `coa 50M/100M`, `disconnect`; resends once."""
+        seen: dict[bytes, str] = {}
+        for heard in self.heard:
+            if heard.username == username:
+                rate = heard.attributes.get((14988, 8), [b""])[0].decode()
+                kind = "coa" if heard.code == Code.COA_REQUEST else "disconnect"
+                seen[heard.octets] = f"{kind} {rate}".strip()
+        return list(seen.values())
+
+
+@asynccontextmanager
+async def dae(behave: Behaviour | None = None, secret: bytes = SECRET) -> AsyncIterator[Dae]:
+    """A NAS on a free port of loopback; `behave` None acknowledges everything."""
+    server = Dae(secret=secret)
+    if behave is not None:
+        server.behave = behave
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: server, local_addr=("127.0.0.1", 0))
+    try:
+        yield server
+    finally:
+        transport.close()

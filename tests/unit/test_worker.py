@@ -1,0 +1,367 @@
+"""The worker's mind, without sockets: who is answered, with what, and who hears nothing."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from radius import session_class
+from radius.clients import Clients
+from radius.codec import Code, Secret, attribute, encode_request
+from radius.table import Client, Grant, GrantTable
+from radius.worker import Worker, WorkerSettings
+from tests.support.radius_worker import (
+    CLASS_KEY,
+    RATE,
+    SECRET,
+    TABLE_KEY,
+    accounting,
+    believed,
+    chap,
+    client,
+    grant,
+    mschap2,
+    pap,
+    publish,
+    settings,
+    status_server,
+)
+
+NAS = ("127.0.0.1", 40_000)
+
+
+class Bench:
+    """A worker on fresh files, with a clock that the test moves."""
+
+    def __init__(self, configured: WorkerSettings) -> None:
+        self.now = 1_000.0
+        self.worker = Worker(configured, monotonic=lambda: self.now, wall=lambda: 1_795_000_000.5)
+
+    def counted(self) -> dict[str, int]:
+        return {name: count for name, count in self.worker._counters.read().items() if count}
+
+    def journalled(self) -> list[bytes]:
+        return [entry.octets for entry in self.worker._journal.read(1_000)]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    publish(tmp_path / "table", [(b"ana", grant(1, generation=3))], [client()])
+    made = Bench(settings(tmp_path))
+    yield made
+    made.worker.close()
+
+
+def with_clients(folder: Path, *clients: Client) -> Bench:
+    publish(folder / "table", [(b"ana", grant(1))], clients)
+    return Bench(settings(folder))
+
+
+@pytest.mark.parametrize(
+    "request_", [pap(9, b"ana"), chap(9, b"ana"), mschap2(9, b"ana")], ids=["pap", "chap", "ms2"]
+)
+def test_a_known_password_is_accepted_with_the_grant(bench: Bench, request_: bytes) -> None:
+    reply = believed(bench.worker.handle_access(request_, NAS), request_)
+    assert reply.code == Code.ACCESS_ACCEPT
+    assert RATE in reply.octets
+    assert session_class.read(CLASS_KEY, reply.first(25) or b"") == (1, 3)
+    assert bench.counted() == {"access_request": 1, "access_accept": 1}
+
+
+def test_mschap2_gets_its_proof_and_its_keys(bench: Bench) -> None:
+    request = mschap2(9, b"ana")
+    reply = believed(bench.worker.handle_access(request, NAS), request)
+    assert (reply.vendor(311, 26) or b"")[1:3] == b"S="
+    assert reply.vendor(311, 16) is not None
+    assert reply.vendor(311, 17) is not None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pap(9, b"ana", b"wrong"),
+        chap(9, b"ana", b"wrong"),
+        mschap2(9, b"ana", "wrong"),
+        pap(9, b"bia"),
+        pap(9, b"Ana"),
+        pap(9, b""),
+    ],
+    ids=["pap", "chap", "ms2", "unknown", "case", "empty"],
+)
+def test_wrong_credentials_are_rejected(bench: Bench, request_: bytes) -> None:
+    reply = believed(bench.worker.handle_access(request_, NAS), request_)
+    assert reply.code == Code.ACCESS_REJECT
+    assert reply.first(25) is None
+    assert bench.counted() == {"access_request": 1, "access_reject": 1}
+
+
+def test_proxy_states_come_back_in_order_at_the_end(bench: Bench) -> None:
+    states = attribute(33, b"one") + attribute(33, b"two")
+    request = pap(9, b"ana", extra=states)
+    assert believed(bench.worker.handle_access(request, NAS), request).octets.endswith(states)
+
+
+def test_a_repeat_gets_the_same_octets_for_a_while(bench: Bench) -> None:
+    request = mschap2(9, b"ana")
+    first = bench.worker.handle_access(request, NAS)
+    bench.now += 20
+    assert bench.worker.handle_access(request, NAS) == first
+    assert bench.counted() == {"access_request": 2, "access_accept": 1, "duplicate": 1}
+    assert bench.worker.handle_access(request, ("127.0.0.1", 40_001)) != first
+    bench.now += 60
+    assert bench.worker.handle_access(request, NAS) != first
+
+
+def flipped(datagram: bytes, at: int) -> bytes:
+    return datagram[:at] + bytes((datagram[at] ^ 1,)) + datagram[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("datagram", "address", "counter"),
+    [
+        (b"", NAS, "malformed"),
+        (pap(1, b"ana")[:-1], NAS, "malformed"),
+        (pap(1, b"ana") + bytes(4097), NAS, "malformed"),
+        (pap(1, b"ana"), ("192.0.2.9", 40_000), "unknown_client"),
+        (flipped(pap(1, b"ana"), 30), NAS, "bad_message_authenticator"),
+        (pap(1, b"ana", secret=Secret(b"other")), NAS, "bad_message_authenticator"),
+        (accounting(1, b"s"), NAS, "unexpected_code"),
+        (status_server(1, signed=False), NAS, "missing_message_authenticator"),
+        (
+            pap(1, b"ana", signed=False, extra=attribute(33, b"x")),
+            NAS,
+            "proxy_state_without_ma",
+        ),
+        (
+            pap(1, b"ana", signed=False, extra=attribute(79, b"x")),
+            NAS,
+            "missing_message_authenticator",
+        ),
+    ],
+)
+def test_what_cannot_be_believed_hears_nothing(
+    bench: Bench, datagram: bytes, address: tuple[str, int], counter: str
+) -> None:
+    assert bench.worker.handle_access(datagram, address) is None
+    assert bench.counted() == {counter: 1}
+
+
+@pytest.mark.parametrize(
+    ("datagram", "counter"),
+    [
+        (flipped(accounting(1, b"s"), 25), "bad_authenticator"),
+        (accounting(1, b"s", secret=Secret(b"other")), "bad_authenticator"),
+        (pap(1, b"ana"), "unexpected_code"),
+        (
+            encode_request(Code.COA_REQUEST, 1, b"", SECRET, message_authenticator=True),
+            "unexpected_code",
+        ),
+        (accounting(1, b"s") + bytes(4097), "malformed"),
+    ],
+)
+def test_accounting_that_cannot_be_believed_hears_nothing(
+    bench: Bench, datagram: bytes, counter: str
+) -> None:
+    assert bench.worker.handle_accounting([(datagram, NAS)]) == []
+    assert bench.counted() == {counter: 1}
+    assert bench.journalled() == []
+
+
+def test_a_forgery_does_not_touch_the_reply_that_is_kept(bench: Bench) -> None:
+    request = pap(9, b"ana")
+    first = bench.worker.handle_access(request, NAS)
+    assert bench.worker.handle_access(flipped(request, 10), NAS) is None
+    assert bench.worker.handle_access(request, NAS) == first
+
+
+def test_accounting_is_recorded_then_answered(bench: Bench) -> None:
+    requests = [accounting(number, b"s%d" % number, status=number) for number in range(5)]
+    replies = bench.worker.handle_accounting([(request, NAS) for request in requests])
+    assert bench.journalled() == requests
+    for (reply, address), request in zip(replies, requests, strict=True):
+        assert believed(reply, request).code == Code.ACCOUNTING_RESPONSE
+        assert address == NAS
+    entry = bench.worker._journal.read(1)[0]
+    assert (entry.received_at, entry.nas_id, entry.source) == (1_795_000_000.5, 7, "127.0.0.1")
+    assert bench.counted() == {"accounting_request": 5, "accounting_response": 5}
+
+
+def test_bad_packets_of_a_batch_cost_the_good_ones_nothing(bench: Bench) -> None:
+    good = accounting(1, b"s")
+    batch = [(b"junk", NAS), (good, NAS), (good, ("192.0.2.9", 1)), (pap(1, b"ana"), NAS)]
+    assert len(bench.worker.handle_accounting(batch)) == 1
+    assert bench.journalled() == [good]
+
+
+def test_a_repeated_record_is_kept_once_and_answered_alike(bench: Bench) -> None:
+    request = accounting(1, b"s")
+    first = bench.worker.handle_accounting([(request, NAS), (request, NAS)])
+    assert len(first) == 1
+    assert bench.worker.handle_accounting([(request, NAS), (request, NAS)]) == first * 2
+    assert bench.journalled() == [request]
+    assert bench.counted()["duplicate"] == 3
+
+
+def test_a_full_journal_is_silence_for_accounting_only(tmp_path: Path) -> None:
+    publish(tmp_path / "table", [(b"ana", grant(1))], [client()])
+    bench = Bench(settings(tmp_path, journal_max_bytes=64 << 10))
+    with bench.worker as worker:
+        bulk = attribute(88, bytes(250)) * 8
+        answered = 0
+        while worker.handle_accounting([(accounting(answered, b"s", extra=bulk), NAS)]):
+            answered += 1
+        refused = accounting(200, b"refused", extra=bulk)
+        too = accounting(201, b"too", extra=bulk)
+        assert worker.handle_accounting([(refused, NAS), (too, NAS)]) == []
+        assert bench.counted()["accounting_shed"] == 3
+        status = status_server(202)
+        assert worker.handle_accounting([(status, NAS)]) == []
+        request = pap(9, b"ana")
+        assert believed(worker.handle_access(request, NAS), request).code == Code.ACCESS_ACCEPT
+        assert len(bench.journalled()) == answered
+        worker._journal.discard(through=2**63)
+        assert len(worker.handle_accounting([(refused, NAS)])) == 1
+        assert bench.journalled() == [refused]
+
+
+def test_status_server_is_answered_on_both_ports(bench: Bench) -> None:
+    request = status_server(5)
+    reply = believed(bench.worker.handle_access(request, NAS), request)
+    assert (reply.code, reply.attributes[0][0]) == (Code.ACCESS_ACCEPT, 80)
+    [(octets, _)] = bench.worker.handle_accounting([(request, NAS)])
+    assert believed(octets, request).code == Code.ACCOUNTING_RESPONSE
+    assert bench.counted() == {"status_server": 2}
+    assert bench.journalled() == []
+
+
+def test_before_the_first_publish_nobody_is_rejected(tmp_path: Path) -> None:
+    with GrantTable(tmp_path / "table", TABLE_KEY, readonly=False) as table:
+        table.write_clients([client()])
+        table.write([(b"ana", grant(1))])
+    bench = Bench(settings(tmp_path))
+    with bench.worker as worker:
+        known, unknown = pap(1, b"ana"), pap(2, b"bia")
+        assert believed(worker.handle_access(known, NAS), known).code == Code.ACCESS_ACCEPT
+        assert worker.handle_access(unknown, NAS) is None
+        assert worker.handle_access(status_server(3), NAS) is None
+        assert bench.counted()["table_incomplete"] == 1
+
+
+def test_the_longest_prefix_wins_and_ipv4_behind_ipv6_is_ipv4(tmp_path: Path) -> None:
+    bench = with_clients(
+        tmp_path,
+        client("10.0.0.0/8", nas_id=1),
+        client("10.1.0.0/16", nas_id=2),
+        client("10.1.2.3/32", nas_id=3),
+        client("2001:db8::/32", nas_id=4),
+    )
+    with bench.worker as worker:
+        for host in ("10.9.9.9", "10.1.9.9", "10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1", "::1"):
+            worker.handle_accounting([(accounting(1, host.encode()), (host, 40_000, 0, 0))])
+        entries = worker._journal.read(10)
+    assert [(entry.nas_id, entry.source) for entry in entries] == [
+        (1, "10.9.9.9"),
+        (2, "10.1.9.9"),
+        (3, "10.1.2.3"),
+        (3, "10.1.2.3"),
+        (4, "2001:db8::1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "unsigned_is_answered"),
+    [
+        (pap(1, b"ana"), False),
+        (pap(1, b"ana", signed=False), True),
+        (pap(1, b"ana", extra=attribute(79, b"\x02\x01\x00\x05\x01")), True),
+    ],
+    ids=["signed", "unsigned", "eap says nothing"],
+)
+def test_auto_is_decided_by_the_first_request(
+    tmp_path: Path, first: bytes, unsigned_is_answered: bool
+) -> None:
+    bench = with_clients(tmp_path, client(require="auto"))
+    with bench.worker as worker:
+        worker.handle_access(first, NAS)
+        assert (
+            worker.handle_access(pap(2, b"ana", signed=False), NAS) is not None
+        ) == unsigned_is_answered
+        assert worker.handle_access(pap(3, b"ana"), NAS) is not None
+
+
+def test_what_auto_learnt_outlives_a_reload_but_not_a_setting() -> None:
+    def require(clients: Clients) -> str:
+        nas = clients.find("127.0.0.1")
+        return "unknown" if nas is None else nas.require
+
+    first = Clients([client(require="auto")])
+    nas = first.find("127.0.0.1")
+    assert nas is not None
+    assert nas.learn(signed=True, eap=False)
+    assert not nas.learn(signed=False, eap=False)
+    assert require(Clients([client(require="auto")], first)) == "yes"
+    assert require(Clients([client(require="no")], first)) == "no"
+    assert require(Clients([client(require="auto", nas_id=8)], first)) == "auto"
+
+
+def test_a_nas_that_must_sign_and_does_not_hears_nothing(tmp_path: Path) -> None:
+    bench = with_clients(tmp_path, client(require="yes"))
+    with bench.worker as worker:
+        assert worker.handle_access(pap(2, b"ana", signed=False), NAS) is None
+        assert bench.counted() == {"missing_message_authenticator": 1}
+
+
+def test_our_own_mistake_is_silence_and_not_a_reject(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = with_clients(tmp_path, client(dialect="wispr"))
+    with bench.worker as worker, caplog.at_level(logging.WARNING):
+        for identifier in range(3):
+            assert worker.handle_access(pap(identifier, b"ana"), NAS) is None
+        assert bench.counted() == {"access_request": 3, "internal_error": 3}
+    assert [record.getMessage() for record in caplog.records] == [
+        "127.0.0.1: login 1 has no reply for wispr"
+    ]
+
+
+def test_an_unexpected_error_ends_one_packet_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(username: bytes) -> Grant | None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
+        patched.setattr(bench.worker._table, "find", broken)
+        assert bench.worker.handle_access(pap(1, b"ana"), NAS) is None
+        patched.setattr(bench.worker._journal, "append", broken)
+        assert bench.worker.handle_accounting([(accounting(1, b"s"), NAS)]) == []
+    assert bench.counted()["internal_error"] == 2
+    assert bench.counted()["accounting_shed"] == 1
+    assert bench.worker.handle_access(pap(2, b"ana"), NAS) is not None
+    assert len(bench.worker.handle_accounting([(accounting(1, b"s"), NAS)])) == 1
+
+
+def test_a_flood_of_sources_is_a_bounded_number_of_lines(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for number in range(1_000):
+            bench.worker.handle_access(pap(1, b"ana"), (f"10.0.{number % 256}.{number // 256}", 1))
+    assert 0 < len(caplog.records) < 100
+    assert bench.counted() == {"unknown_client": 1_000}
+    caplog.clear()
+    bench.now += 61
+    bench.worker.handle_access(pap(1, b"ana"), ("10.0.0.1", 1))
+    assert len(caplog.records) == 1
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=300))
+def test_any_octets_give_silence(bench: Bench, datagram: bytes) -> None:
+    assert bench.worker.handle_access(datagram, NAS) is None
+    assert bench.worker.handle_accounting([(datagram, NAS)]) == []
+    assert bench.counted().get("internal_error", 0) == 0
