@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -169,6 +169,7 @@ def verify() -> None:
 
 @simulate.command("nas")
 def simulate_nas(
+    name: Annotated[str, typer.Option(help="its NAS-Identifier")] = "simulated",
     server: Annotated[str, typer.Option(help="RADIUS server")] = "127.0.0.1",
     auth_port: Annotated[int, typer.Option(help="its authentication port")] = 1812,
     acct_port: Annotated[int, typer.Option(help="its accounting port")] = 1813,
@@ -177,26 +178,30 @@ def simulate_nas(
     bind: Annotated[str, typer.Option(help="this NAS's address")] = "127.0.0.1",
     coa_port: Annotated[int, typer.Option(help="where it takes CoA and Disconnect")] = 3799,
     method: Annotated[str, typer.Option(help="pap, chap or mschap2")] = "chap",
-    interim_s: Annotated[float, typer.Option(help="seconds between interims")] = 300.0,
+    interim_s: Annotated[int, typer.Option(help="seconds between interims")] = 300,
     log: Annotated[Path, typer.Option(help="its own log, JSON lines")] = Path("nas.jsonl"),
 ) -> None:
     """A NAS that dials, accounts and obeys CoA; JSON commands on stdin, answers on stdout."""
-    from api.rehearsal.nas import NasConfig, run_program
+    from api.rehearsal.nas_config import NasConfig
+    from api.rehearsal.nas_control import run as serve
 
-    config = NasConfig(
-        name="simulated",
-        dialect=dialect,
-        bind=bind,
-        server=server,
-        auth_port=auth_port,
-        acct_port=acct_port,
-        secret=secret.encode(),
-        coa_port=coa_port,
-        method=method,
-        interim_s=interim_s,
-        log_path=log,
-    )
-    _run("nas", lambda _settings: run_program(config))
+    try:
+        config = NasConfig(
+            name=name,
+            dialect=cast(Any, dialect),
+            secret=secret.encode(),
+            log_path=log,
+            server_host=server,
+            auth_port=auth_port,
+            acct_port=acct_port,
+            bind_host=bind,
+            coa_port=coa_port,
+            method=cast(Any, method),
+            interim_s=interim_s,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    _run("nas", lambda _settings: serve(config))
 
 
 @simulate.command("psp")

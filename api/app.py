@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from api.house import House
 from api.http import catalog, health, ladder, money, network, policies, proof, staff, webhooks
 from api.http.envelope import Envelope
-from api.http.problems import ProblemDocument, install
+from api.http.problems import ProblemDocument, install, responses
 from api.http.staff import ClockMover
 
 VERSION = "0.1.0"
@@ -43,11 +43,11 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     app.state.registry = CollectorRegistry(auto_describe=True)
     app.add_middleware(Envelope, registry=app.state.registry)
     install(app)
-    v1 = APIRouter(prefix="/api/v1")
+    v1 = APIRouter(prefix="/api/v1", responses=responses(400))
     for part in (staff, catalog, money, ladder, policies, network, proof):
         v1.include_router(part.router)
     app.include_router(v1)
-    app.include_router(webhooks.router)
+    app.include_router(webhooks.router, responses=responses(422))
     app.include_router(health.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

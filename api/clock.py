@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 class Clock(Protocol):
     """`now()` is aware and in the provider's zone, so `now().date()` is the business date."""
 
-    manual: bool
+    @property
+    def manual(self) -> bool: ...
 
     def now(self) -> datetime: ...
 

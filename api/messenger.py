@@ -183,6 +183,9 @@ class Messenger:
             before = await uow.account(notice.subscriber_id)
             if not await notices.is_drawn(uow.connection, notice.id):
                 return
+            if all(drawn.id != notice.id for drawn in before.notices):
+                await self._give_up(uow, notice, "it was paid while the notice was on its way")
+                return
             await notices.keep_proof(
                 uow.connection,
                 notice.id,
@@ -202,15 +205,18 @@ class Messenger:
             await uow.account(notice.subscriber_id)  # the lock, before the row
             if not await notices.is_drawn(uow.connection, notice.id):
                 return
-            await notices.fail(uow.connection, notice.id, reason, uow.clock.now())
-            await uow.audit(
-                "notice.failed",
-                f"notice:{notice.id}",
-                {"subscriber_id": notice.subscriber_id, "reason": reason},
-            )
+            await self._give_up(uow, notice, reason)
             account = await uow.account(notice.subscriber_id)
             _, facts = review(account, await uow.desk())
             await uow.record(account, facts)
+
+    async def _give_up(self, uow: Uow, notice: ClaimedNotice, reason: str) -> None:
+        await notices.fail(uow.connection, notice.id, reason, uow.clock.now())
+        await uow.audit(
+            "notice.failed",
+            f"notice:{notice.id}",
+            {"subscriber_id": notice.subscriber_id, "reason": reason},
+        )
 
     def _uow(self, correlation_id: str) -> Uow:
         return self._house.uow("messenger", correlation_id)

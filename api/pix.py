@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 
@@ -99,7 +99,8 @@ class PixProvider:
                 "pix",
                 query={
                     "inicio": _rfc3339(since),
-                    "fim": _rfc3339(until),
+                    # Whole seconds, which every provider reads; so up to the end of the last one.
+                    "fim": _rfc3339(until + timedelta(seconds=1)),
                     "paginacao.paginaAtual": str(page),
                     "paginacao.itensPorPagina": str(PAGE_ITEMS),
                 },

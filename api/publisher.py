@@ -141,7 +141,8 @@ class Publisher:
             row = found.get(login_id)
             before = self._table.username_of(login_id)
             after = row.username.encode() if row is not None and not row.ended else None
-            if before is not None and before != after:
+            # A rename is the table's business: it knows which name the login had.
+            if before is not None and after is None:
                 yield before, None
             if row is not None and after is not None:
                 yield after, self._grant(row)

@@ -17,7 +17,7 @@ from api.waiting import wait_for
 from radius import session_class
 from radius.accounting import Record, Status, read
 from radius.codec import parse
-from radius.errors import PeerError
+from radius.errors import LocalError, PeerError
 from radius.journal import Entry, Journal
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ class Shipper:
         while not stop.is_set():
             try:
                 shipped = await self.ship()
-            except DatabaseAway as error:
-                log.warning("shipper waits for the database: %s", error)
+            except (DatabaseAway, LocalError) as error:
+                log.warning("shipper waits: %s", error)
                 await wait_for(stop, 1.0)
                 continue
             if not shipped:

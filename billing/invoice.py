@@ -124,6 +124,9 @@ def allocate(
                 interest_accrued_cents=_interest_cents(invoice, policy, paid_on),
                 interest_since=max(paid_on, invoice.interest_since or paid_on),
             )
+    elif invoice.fine_base_cents is not None:
+        # Paid in time and learnt of late: it was not unpaid on the first late day after all.
+        after = replace(after, fine_base_cents=invoice.fine_base_cents - principal)
     if after.state is InvoiceState.OPEN and after.unpaid_cents == 0:
         after = replace(after, state=InvoiceState.PAID)
     allocation = Allocation(invoice.id, interest, fine, principal)

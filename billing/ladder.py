@@ -128,10 +128,7 @@ def decide(situation: Situation, policy: Policy, calendar: Calendar, now: dateti
         situation: what is owed, what was notified, which steps are in force.
         policy: the contract's ladder.
         calendar: the customer's holidays and the banks'.
-        now: aware, in the zone that local dates are read in.
-
-    Raises:
-        ValueError: `now` is naive.
+        now: aware (else ValueError), in the zone that local dates are read in.
     """
     verdict = _judge(situation, policy, calendar, now)
     kept = settled(situation, verdict, now)

@@ -12,7 +12,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from radius.codec import Secret, attribute, encode_request
 from radius.dynauth import EVENT_TIMESTAMP, REPLAY_WINDOW_S, Exchange, Outcome, Silence, Timers
@@ -52,9 +52,8 @@ class _Port(asyncio.DatagramProtocol):
         self.transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.DatagramTransport):
-            raise TypeError("a source port needs a datagram transport")
-        self.transport = transport
+        # asyncio's and uvloop's own datagram transports are not subclasses of the declared one.
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if len(data) < 2:

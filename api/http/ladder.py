@@ -185,6 +185,7 @@ async def hold(
     summary="Run the ladder now, or show what it would do",
     description="Without contract_ids, everyone who is due for a look.",
     response_model=answers.ReviewAnswer,
+    responses=responses(409),
 )
 async def run_review(
     request: Request,

@@ -1,6 +1,6 @@
 """What the network did and was seen to do: sessions, actions, how fast lines are restored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 
@@ -69,6 +69,6 @@ async def read_action(
 )
 async def read_restore_metrics(
     caller: Annotated[Caller, Depends(require(Permission.READ_CONTRACTS))],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     async with caller.uow() as uow:
         return await restore_metrics(uow.connection)

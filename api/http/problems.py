@@ -203,6 +203,7 @@ def install(app: FastAPI) -> None:
 
 # For the routes' documentation; the schema itself is put in by `app.py`.
 _SAID = {
+    400: "The body cannot be read as text",
     401: "No token, or one that does not work",
     403: "The token's role lacks the permission",
     404: "No such thing",

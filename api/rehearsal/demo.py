@@ -72,7 +72,7 @@ async def _play(stage: Stage) -> dict[str, object]:
     await _await_standing(stage, actors, lambda _actor: "full")
     step(f"{up} lines dialled in over RADIUS (PAP, CHAP, MS-CHAPv2), all at full speed")
 
-    today = date.fromisoformat((await stage.get("/clock"))["now"][:10])
+    today = await stage.today()
     due_on = today + timedelta(days=10)
     invoices = await stage.issue(actors, due_on)
     step(f"{len(invoices)} invoices issued on {today}, due {due_on}")
@@ -92,7 +92,7 @@ async def _play(stage: Stage) -> dict[str, object]:
     told = await stage.pay([invoices[a.username] for a in payers])
     await stage.pay([invoices[a.username] for a in actors if a.role == "partial"], divisor=2)
     await _promise(stage, [a for a in actors if a.role == "promiser"])
-    right = ("good", "payer", "promiser")
+    right: tuple[Role, ...] = ("good", "payer", "promiser")
     wrong = await _count_wrong(stage, actors, right)
     step(f"{len(payers)} debtors pay by Pix, 1 pays half, 1 promises, the others do not pay")
 

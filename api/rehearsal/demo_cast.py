@@ -72,7 +72,8 @@ class Actor:
 
 def cast() -> list[Actor]:
     """Everybody. Half of the debtors will pay, one in part, one promises, the others do not."""
-    roles: list[Role] = ["payer"] * (DEBTORS // 2) + ["partial", "promiser"]
+    roles: list[Role] = ["partial", "promiser"]
+    roles += ["payer"] * (DEBTORS // 2)
     roles += ["debtor"] * (DEBTORS - len(roles))
     roles += ["good"] * (SUBSCRIBERS - len(roles))
     return [

@@ -25,10 +25,12 @@ from api.rehearsal.demo_cast import DIALECTS, PLANS, Actor
 from api.rehearsal.nas import SimulatedNas
 from api.rehearsal.nas_config import NasConfig
 from api.rehearsal.nas_log import Event, read_log
+from api.rehearsal.nas_records import Method
 from api.rehearsal.psp import create_psp
 
 READY_WITHIN_S = 60.0
 AT_ONCE = 8
+METHODS: tuple[Method, ...] = ("chap", "mschap2", "pap")
 DIAL_PER_S = 400.0
 ZONE = ZoneInfo("America/Sao_Paulo")
 
@@ -62,7 +64,7 @@ class Stage:
                     acct_port=self._acct_port,
                     bind_host=f"127.0.0.{11 + number}",
                     coa_port=_free_port(socket.SOCK_DGRAM),
-                    method=("chap", "mschap2", "pap")[number],  # type: ignore[arg-type]
+                    method=METHODS[number],
                 )
             )
             for number, dialect in enumerate(DIALECTS)
@@ -217,6 +219,12 @@ class Stage:
             after = page["next"]
             if after is None:
                 return found
+
+    async def today(self) -> date:
+        """The rehearsal clock's date: it starts at this morning's first instant."""
+        day = datetime.now(ZONE).date()
+        await self.move_clock(day)
+        return day
 
     async def move_clock(self, day: date) -> None:
         """Let time pass until noon of a day; answers when all that was due is done."""

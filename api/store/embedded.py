@@ -32,13 +32,11 @@ _SOCKET_NAME = ".s.PGSQL.5432"
 # sun_path holds 108 bytes on Linux and 104 elsewhere, the closing zero included.
 _SOCKET_PATH_MAX = 103
 _READY_WITHIN_S = 120.0
+# Everything else is as PostgreSQL ships, fsync and synchronous_commit (on) first of all.
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "100",
     "shared_buffers": "128MB",
-    "max_wal_size": "1GB",
-    "synchronous_commit": "on",
-    "fsync": "on",
     "timezone": "UTC",
     # A client that hangs inside a transaction must not keep an account locked for ever.
     "idle_in_transaction_session_timeout": "60s",
@@ -64,10 +62,7 @@ def start(data_dir: Path) -> str:
         _let_through(data_dir, owner)
         _initialise(pgdata, owner)
         socket_dir = _socket_dir(pgdata, owner)
-        if not _alive(pgdata):
-            _clear_away(pgdata)
-            _launch(pgdata, socket_dir, owner)
-        _await_ready(socket_dir)
+        _bring_up(pgdata, socket_dir, owner)
         _ensure_database(socket_dir)
         return _url(socket_dir, DATABASE)
 
@@ -230,10 +225,10 @@ def _alive(pgdata: Path) -> bool:
     return pid is not None and _works_in(pgdata, pid)
 
 
-def _clear_away(pgdata: Path) -> None:
-    """After a killed postmaster: wait for its children to notice, then drop its stale pid file.
+def _clear_away(pgdata: Path, socket_dir: Path) -> None:
+    """After a killed postmaster: wait for its children to notice, then drop its lock files.
 
-    The server would refuse a pid file whose number now belongs to another process of the same user.
+    The server would heed a lock whose number is a zombie's, or by now another process's.
     """
     deadline = time.monotonic() + 10.0
     while any(_works_in(pgdata, pid) for pid in psutil.pids()):
@@ -241,6 +236,7 @@ def _clear_away(pgdata: Path) -> None:
             raise EmbeddedError(f"processes of a dead server still work in {pgdata}: end them")
         time.sleep(0.05)
     (pgdata / "postmaster.pid").unlink(missing_ok=True)
+    (socket_dir / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
 
 
 def _launch(pgdata: Path, socket_dir: Path, owner: pwd.struct_passwd | None) -> None:
@@ -258,16 +254,22 @@ def _launch(pgdata: Path, socket_dir: Path, owner: pwd.struct_passwd | None) -> 
         raise EmbeddedError(f"{error}\n{tail}".strip()) from error
 
 
-def _await_ready(socket_dir: Path) -> None:
-    """An adopted server may still be recovering."""
+def _bring_up(pgdata: Path, socket_dir: Path, owner: pwd.struct_passwd | None) -> None:
+    """Launch the server unless it lives; wait until it answers.
+
+    One found living may still be recovering, or may just be dying: then it is launched after all.
+    """
     deadline = time.monotonic() + _READY_WITHIN_S
     while True:
+        if not _alive(pgdata):
+            _clear_away(pgdata, socket_dir)
+            _launch(pgdata, socket_dir, owner)
         try:
             _connect(socket_dir).close()
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
                 raise EmbeddedError(f"the embedded PostgreSQL does not answer: {error}") from error
-            time.sleep(0.1)
+            time.sleep(0.05)
         else:
             return
 

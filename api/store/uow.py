@@ -72,6 +72,44 @@ class Store:
             async with self.engine.connect() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """One unchanging view of the database (REPEATABLE READ); what is written is committed.
+
+        Raises:
+            DatabaseAway: the server cannot be reached.
+        """
+        with _telling_away():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+                async with connection.begin():
+                    yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction outside of any account: no clock, no audit row.
+
+        Raises:
+            DatabaseAway: the server cannot be reached.
+        """
+        with _telling_away():
+            async with self.engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def dedicated(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
+        """A connection outside of the pool, each statement its own: for session-level locks.
+
+        Raises:
+            DatabaseAway: the server cannot be reached.
+        """
+        with _telling_away():
+            connection = await psycopg.AsyncConnection.connect(
+                self._libpq_url(), autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S
+            )
+            async with connection:
+                yield connection
+
     async def listen(self, channels: Sequence[str]) -> AsyncGenerator[tuple[str, str], None]:
         """Yield `(channel, payload)` for ever, over connections lost and made again.
 

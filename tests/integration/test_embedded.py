@@ -114,6 +114,12 @@ def test_a_first_start_cut_short_is_begun_again(data_dir: Path) -> None:
     assert not half.exists()
 
 
+def test_a_commit_is_on_disk_when_it_is_answered(data_dir: Path) -> None:
+    with psycopg.connect(libpq(embedded.start(data_dir))) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            assert connection.execute(f"show {setting}".encode()).fetchone() == ("on",)
+
+
 def test_two_data_directories_are_two_servers(data_dir: Path) -> None:
     second = data_dir / "second"
     try:

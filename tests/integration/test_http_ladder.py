@@ -304,6 +304,8 @@ async def test_access_and_sessions_say_how_far_a_line_is(
     assert (action["kind"], action["nas"], action["sends"]) == ("disconnect", "bng-1", 1)
     assert (await admin.get(f"/api/v1/actions/{action['id']}")).json() == action
     assert (await admin.get("/api/v1/actions", params={"outcome": "nak"})).json()["items"] == []
+    # A cut that waits is no restore that waits.
+    assert (await admin.get("/api/v1/metrics/restore")).json()["open"] == []
 
 
 async def test_notices_and_audit_are_kept_and_listed(

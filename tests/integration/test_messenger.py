@@ -8,7 +8,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, update
 
-from api import review
+from api import mail, review
 from api.cashier import charge, post_payment
 from api.house import House
 from api.messenger import Messenger
@@ -54,6 +54,20 @@ class Scene:
     async def change(self, **columns: object) -> None:
         async with self.house.uow("test", "change") as uow:
             await uow.connection.execute(update(subscribers).values(columns))
+
+    async def pay(self) -> None:
+        async with self.house.uow("ana", "hand") as uow:
+            await post_payment(
+                self.house,
+                uow,
+                provider="hand",
+                external_id="r-1",
+                amount_cents=20000,
+                method="cash",
+                reference="r-1",
+                paid_at=NOTICE_AT,
+                invoice_id=self.invoice_id,
+            )
 
     async def make_due(self) -> None:
         async with self.house.uow("test", "due") as uow:
@@ -125,12 +139,12 @@ async def test_a_notice_is_written_as_a_file_and_proven_by_it(scene: Scene) -> N
 
 async def test_the_ladder_counts_from_the_proof(scene: Scene) -> None:
     await scene.draw()
-    before = (await rows(scene.house, contracts))[0]["review_on"]
+    await move_clock(scene.house, NOTICE_AT + timedelta(days=3))
     await Messenger(scene.house).drain()
-    after = (await rows(scene.house, contracts))[0]["review_on"]
-    # Matures on Saturday 09-19; Saturday, Sunday are refused, so Monday 09-21 at 08:00 local.
-    assert after == datetime(2026, 9, 21, 11, tzinfo=UTC)
-    assert before != after
+    # Sent on Monday 09-07, so it matures on 09-22, whatever the day on which it was drawn.
+    (contract,) = await rows(scene.house, contracts)
+    assert contract["review_on"] == datetime(2026, 9, 22, 3, tzinfo=UTC)
+    assert contract["reason"] == "notice_running"
 
 
 async def test_draining_again_sends_nothing(scene: Scene) -> None:
@@ -265,21 +279,24 @@ async def test_nobody_to_write_to_is_a_failure(
 
 async def test_what_was_paid_meanwhile_is_not_dunned(scene: Scene) -> None:
     await scene.draw()
-    async with scene.house.uow("ana", "hand") as uow:
-        await post_payment(
-            scene.house,
-            uow,
-            provider="hand",
-            external_id="r-1",
-            amount_cents=20000,
-            method="cash",
-            reference="r-1",
-            paid_at=NOTICE_AT,
-            invoice_id=scene.invoice_id,
-        )
+    await scene.pay()
     await Messenger(scene.house).drain()
     assert (await scene.notice())["last_error"] == "nothing that it lists is unpaid any more"
     assert not scene.mail.exists()
+
+
+async def test_what_is_paid_while_it_is_sent_is_no_proof(scene: Scene) -> None:
+    class PaidWhileSending(Messenger):
+        async def _send(self, message: Any) -> mail.Outcome:
+            outcome = await super()._send(message)
+            await scene.pay()
+            return outcome
+
+    await scene.draw()
+    await PaidWhileSending(scene.house).drain()
+    notice = await scene.notice()
+    assert (notice["state"], notice["proven_at"]) == ("failed", None)
+    assert notice["last_error"] == "it was paid while the notice was on its way"
 
 
 async def test_without_a_place_for_the_proof_nothing_goes_out(posted: Scene, sink: Sink) -> None:

@@ -202,5 +202,5 @@ class Life(RuleBasedStateMachine):
         assert self.now.tzinfo is ZONE
 
 
-Life.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestLife = Life.TestCase

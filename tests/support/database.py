@@ -71,6 +71,9 @@ def cluster() -> Iterator[Cluster]:
     try:
         server = Cluster(_at(embedded.start(data_dir), "postgres"))
         with psycopg.connect(libpq(server.url), autocommit=True) as connection:
+            # Tests crash processes, not the machine.
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
             connection.execute(f"create database {_TEMPLATE}".encode())
         migrate.upgrade(_at(server.url, _TEMPLATE))
         yield server

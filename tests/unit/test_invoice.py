@@ -81,6 +81,13 @@ def test_a_payment_made_earlier_than_the_last_adds_no_interest() -> None:
     assert again.interest_since == day("2026-09-11")
 
 
+def test_a_payment_in_time_that_was_learnt_of_late_makes_the_fine_smaller() -> None:
+    late, _, _ = allocate(invoice(), 51, RULES, CALENDAR, day("2026-09-16"))
+    in_time, allocation, _ = allocate(late, 49_90, RULES, CALENDAR, day("2026-09-01"))
+    assert allocation == Allocation(1, 0, 0, 49_90)
+    assert charges(in_time, RULES, CALENDAR, day("2026-09-16")) == (99, 0)
+
+
 @pytest.mark.parametrize("state", [InvoiceState.PAID, InvoiceState.VOID])
 def test_nothing_is_due_on_a_closed_invoice(state: InvoiceState) -> None:
     closed = replace(invoice(), state=state)
