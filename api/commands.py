@@ -9,8 +9,9 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import make_url
 
-from api import importer, operators
+from api import importer, mail, operators
 from api import review as ladder
 from api.compose import open_house, prepare
 from api.explain import timeline
@@ -48,7 +49,14 @@ async def check_config(settings: Settings) -> int:
     """Print settings and checks; 1 if one fails."""
     for name, value in settings.model_dump().items():
         typer.echo(f"RELIGA_{name.upper()}={value}")
-    async with _house(settings):
+    try:
+        mail.route_of(settings)
+        mail.address(settings.provider_name, settings.mail_from)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    async with _house(settings) as house:
+        shown = make_url(house.store.url).render_as_string(hide_password=True)
+        typer.echo(f"database url: {shown}")
         typer.echo("database: reachable and at this release; secret key: fits")
     try:
         await check_ports(settings)

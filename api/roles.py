@@ -44,6 +44,8 @@ async def serve_api(settings: Settings, *, with_parent: bool) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # The peer that counts is who really connects: the webhook trusts loopback only.
+                proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_S,
             )
         )

@@ -1,19 +1,19 @@
 """The kinds of field that requests are made of, each refusing what cannot be meant."""
 
-import re
 from datetime import date, datetime
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from api.subscriber_file import normal_mac
 from billing.documents import parse_document
 from network.dialects import dialect as known_dialect
 
 MONEY_MAX = 10**12
+PRICE_MAX = 10**9
 BPS_MAX = 10**13
 ID_MAX = 2**63 - 1
-_MAC = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")
 
 
 def no_controls(text: str) -> str:
@@ -22,15 +22,6 @@ def no_controls(text: str) -> str:
     if text != text.strip() or not text:
         raise ValueError("write it without spaces at its ends, and not empty")
     return text
-
-
-def _mac(text: str) -> str:
-    """Any common spelling, as AA:BB:CC:DD:EE:FF."""
-    digits = re.sub(r"[-:.]", "", text).upper()
-    spelled = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
-    if not _MAC.fullmatch(spelled):
-        raise ValueError("a MAC address is 12 hexadecimal digits, as in AA:BB:CC:DD:EE:FF")
-    return spelled
 
 
 def _network(text: str) -> str:
@@ -60,11 +51,12 @@ def _near_instant(at: datetime) -> datetime:
 
 
 Words = Annotated[str, Field(max_length=200), AfterValidator(no_controls)]
+Name = Annotated[str, Field(max_length=64), AfterValidator(no_controls)]
 # It reaches routers and logs, so it has no sign that means something to any of them.
 Username = Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$")]
 Secret = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(no_controls)]
 Document = Annotated[str, Field(max_length=32), AfterValidator(parse_document)]
-Mac = Annotated[str, Field(max_length=32), AfterValidator(_mac)]
+Mac = Annotated[str, Field(max_length=32), AfterValidator(normal_mac)]
 Email = Annotated[
     str, Field(max_length=254, pattern=r"^[^\s@<>,;\x00-\x1f]+@[^\s@<>,;\x00-\x1f]+$")
 ]

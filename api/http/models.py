@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from api.http.fields import (
     MONEY_MAX,
+    PRICE_MAX,
     Bps,
     Cents,
     Day,
@@ -19,6 +20,7 @@ from api.http.fields import (
     Id,
     Instant,
     Mac,
+    Name,
     Network,
     Phone,
     Secret,
@@ -53,14 +55,14 @@ class NewPlan(Body):
         }
     )
 
-    name: Words
+    name: Name
     down_bps: Bps
     up_bps: Bps
     reduced_down_bps: Bps
     reduced_up_bps: Bps
-    price_cents: Annotated[int, Field(strict=True, ge=0, le=MONEY_MAX)]
-    ipv4_pool: Words | None = None
-    ipv6_pool: Words | None = None
+    price_cents: Annotated[int, Field(strict=True, ge=0, le=PRICE_MAX)]
+    ipv4_pool: Name | None = None
+    ipv6_pool: Name | None = None
     simultaneous_use: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
 
     @model_validator(mode="after")
@@ -80,7 +82,7 @@ class NewNas(Body):
         }
     )
 
-    name: Words
+    name: Name
     address: Network
     secret: Secret
     dialect: Dialect
@@ -134,7 +136,7 @@ class NewSubscriber(Body):
     document: Document
     email: Email | None = None
     phone: Phone | None = None
-    plan: Words | None = None
+    plan: Name | None = None
     due_day: DueDay | None = None
     username: Username | None = None
     password: Secret | None = None

@@ -91,7 +91,8 @@ async def _play(stage: Stage) -> dict[str, object]:
 
     told = await stage.pay([invoices[a.username] for a in payers])
     await stage.pay([invoices[a.username] for a in actors if a.role == "partial"], divisor=2)
-    await _promise(stage, [a for a in actors if a.role == "promiser"])
+    until = day + timedelta(days=2)
+    await _promise(stage, [a for a in actors if a.role == "promiser"], until)
     right: tuple[Role, ...] = ("good", "payer", "promiser")
     wrong = await _count_wrong(stage, actors, right)
     step(f"{len(payers)} debtors pay by Pix, 1 pays half, 1 promises, the others do not pay")
@@ -185,10 +186,11 @@ async def _count_wrong(stage: Stage, actors: Sequence[Actor], right: Sequence[Ro
     return len(ends.keys() | touched)
 
 
-async def _promise(stage: Stage, actors: Sequence[Actor]) -> None:
+async def _promise(stage: Stage, actors: Sequence[Actor], until_on: date) -> None:
     contracts = await stage.contracts()
+    body = {"until_on": until_on.isoformat()}
     for actor in actors:
-        await stage.post(f"/contracts/{contracts[actor.username]}/promises", {"days": 3})
+        await stage.post(f"/contracts/{contracts[actor.username]}/promises", body)
 
 
 def _restore_times(

@@ -61,7 +61,7 @@ async def read(connection: AsyncConnection, now: datetime) -> Vitals:
     )
     return Vitals(
         beats=await beats(connection),
-        levels=dict(levels.tuples().all()),
-        open=dict(waiting.tuples().all()),
+        levels={row[0]: row[1] for row in levels},
+        open={row[0]: row[1] for row in waiting},
         online=online or 0,
     )

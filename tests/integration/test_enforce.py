@@ -13,6 +13,7 @@ from api.enforce import Enforcer
 from api.house import House
 from api.store import claims
 from api.store.sessions import of_contract, restore_metrics
+from api.waiting import wait_for
 from billing.access import Level
 from radius.client import DynauthClient
 from radius.dynauth import Timers
@@ -84,10 +85,13 @@ class Scene:
         )
         generation = int(rows[0]["generation"])
         await self.run(
-            "insert into access_decisions (contract_id, generation, level, rate_down_bps,"
+            "with notice as (insert into notices (subscriber_id, drawn_at, amounts_cents)"
+            " select subscriber_id, now(), '{}' from contracts where id = :contract returning id)"
+            " insert into access_decisions (contract_id, generation, level, rate_down_bps,"
             " rate_up_bps, reason, invoice_ids, counted_cents, notice_id, policy, policy_version,"
-            " rungs, situation, decided_at, correlation_id) values (:contract, :generation,"
-            " :level, 1, 1, 'test', '{}', 0, 1, 'simple', 1, '[]', '{}', now(), :correlation)",
+            " rungs, situation, decided_at, correlation_id) select :contract, :generation,"
+            " :level, 1, 1, 'test', '{}', 0, id, 'simple', 1, '[]', '{}', now(), :correlation"
+            " from notice",
             contract=contract_id,
             generation=generation,
             level=level,
@@ -132,9 +136,9 @@ class Scene:
 
 @pytest.fixture
 async def scene(house: House) -> AsyncIterator[Scene]:
-    client = DynauthClient(QUICK)
-    yield Scene(house, await add_plan(house), client)
-    await client.close()
+    made = Scene(house, await add_plan(house), DynauthClient(QUICK))
+    yield made
+    await made.client.close()
 
 
 async def test_a_cut_and_its_restore_reach_the_live_line(scene: Scene) -> None:
@@ -290,7 +294,6 @@ async def test_a_restore_does_not_sit_out_the_timers_of_its_cut(scene: Scene) ->
         assert time.monotonic() - began < 5
         assert await cutting == 1
         assert nas.sent("ana") == [COA_REDUCED, COA_FULL]
-    await scene.client.close()
     assert await scene.actions(contract) == [
         ("coa", "superseded", None, 1),
         ("coa", "ack", None, 1),
@@ -350,9 +353,10 @@ async def test_a_silent_nas_holds_nobody_up_at_another(scene: Scene) -> None:
 
 
 async def until_applied(scene: Scene, contract: int, generation: int) -> None:
+    never = asyncio.Event()
     async with asyncio.timeout(10):
         while (await scene.session(contract))["applied_generation"] < generation:
-            await asyncio.sleep(0.01)
+            await wait_for(never, 0.01)
 
 
 async def test_a_line_of_before_our_time_gets_its_rate_without_a_redial(scene: Scene) -> None:
@@ -489,7 +493,6 @@ async def test_stopping_leaves_what_is_open_to_others_at_once(scene: Scene) -> N
             await running
         nas.behave = lambda heard, times: "ack"
         assert await scene.enforcer().converge_all() == 1
-    await scene.client.close()
     assert (await scene.session(contract))["applied_generation"] == 2
 
 

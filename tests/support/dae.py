@@ -4,7 +4,6 @@ pyrad takes the requests apart and signs the answers, so nothing of ours judges 
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,20 +15,22 @@ from radius.codec import Code
 
 SECRET = b"nas-secret"
 
+# Vendor 14988, type 8; its length follows.
+MIKROTIK_RATE_LIMIT = b"\x00\x00\x3a\x8c\x08"
+
 _ACK = {Code.COA_REQUEST: Code.COA_ACK, Code.DISCONNECT_REQUEST: Code.DISCONNECT_ACK}
 _NAK = {Code.COA_REQUEST: Code.COA_NAK, Code.DISCONNECT_REQUEST: Code.DISCONNECT_NAK}
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One request as it arrived: `attributes` by number, vendors' as (vendor, number)."""
+    """One request as it arrived; `attributes` by number, each with its values."""
 
     code: Code
     identifier: int
     port: int
     octets: bytes
     attributes: dict[Any, list[bytes]]
-    at: float
 
     @property
     def username(self) -> str:
@@ -62,7 +63,7 @@ class Dae(asyncio.DatagramProtocol):
         if not packet.VerifyCoARequest() or not packet.verify_message_authenticator():
             return
         values = {key: packet[key] for key in packet}
-        heard = Heard(Code(packet.code), packet.id, addr[1], data, values, time.monotonic())
+        heard = Heard(Code(packet.code), packet.id, addr[1], data, values)
         self.heard.append(heard)
         self.arrived.set()
         times = sum(one.octets == data for one in self.heard)
@@ -96,9 +97,13 @@ class Dae(asyncio.DatagramProtocol):
         seen: dict[bytes, str] = {}
         for heard in self.heard:
             if heard.username == username:
-                rate = heard.attributes.get((14988, 8), [b""])[0].decode()
                 kind = "coa" if heard.code == Code.COA_REQUEST else "disconnect"
-                seen[heard.octets] = f"{kind} {rate}".strip()
+                rates = [
+                    value[len(MIKROTIK_RATE_LIMIT) + 1 :].decode()
+                    for value in heard.attributes.get(26, [])
+                    if value.startswith(MIKROTIK_RATE_LIMIT)
+                ]
+                seen[heard.octets] = " ".join([kind, *rates])
         return list(seen.values())
 
 
