@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.crashpoints import reach
 from api.house import House
 from api.store import grants
 from api.store.uow import DatabaseAway
@@ -98,6 +99,7 @@ class Publisher:
             ids = changes.login_ids[start : start + PAGE]
             found = {row.id: row for row in await grants.rows_of(connection, ids)}
             self._table.write(self._differences(ids, found))
+            reach("grants-written")
         if changes.mark != mark:
             self._table.write((), marks={"mark": changes.mark})
         return len(changes.login_ids)

@@ -10,6 +10,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from api.crashpoints import reach
 from api.house import House
 from api.store.accounting import SessionChange, close_all, upsert
 from api.store.uow import DatabaseAway
@@ -61,6 +62,7 @@ class Shipper:
             entries = await asyncio.to_thread(journal.read, BATCH)
             if entries:
                 await self._ship(entries)
+                reach("records-shipped")
                 await asyncio.to_thread(journal.discard, entries[-1].sequence)
                 shipped += len(entries)
         return shipped

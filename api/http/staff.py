@@ -193,5 +193,8 @@ async def move_clock(
             )
         await uow.audit("clock.moved", "clock", {"from": now.isoformat(), "to": asked.isoformat()})
     mover: ClockMover = request.app.state.clock_mover
-    done = await mover(asked, caller.correlation_id)
+    try:
+        done = await mover(asked, caller.correlation_id)
+    except ValueError as error:  # another request moved it further meanwhile
+        raise conflict("clock-goes-forward", "The clock only goes forward", str(error)) from error
     return ClockAnswer.model_validate(done)

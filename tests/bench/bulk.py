@@ -6,7 +6,6 @@ a RADIUS node runs, from PostgreSQL to LMDB on disk.
 
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +15,21 @@ from api.publisher import Publisher
 from config.settings import Settings
 from radius.table import GrantTable
 from tests.bench.figure import Figure
-from tests.support.product import Product, nas_row, plan_row, subscriber_row, write_csv
+from tests.support.product import (
+    Product,
+    nas_row,
+    own_folder,
+    plan_row,
+    subscriber_row,
+    write_csv,
+)
 
 SUBSCRIBERS = 100_000
 
 
 def import_and_publish() -> Iterator[Figure]:
     """Yield `import_100k`, then `publish_100k`, in seconds."""
-    with tempfile.TemporaryDirectory(prefix="religa-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with own_folder() as folder:
         product = Product(folder).start()
         try:
             product.import_csv("plans", [plan_row()])

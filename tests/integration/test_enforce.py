@@ -59,6 +59,24 @@ class Scene:
         await self.dial(nas_id, added.contract_id, username, generation, level)
         return added.contract_id
 
+    async def lines(self, nas_id: int, count: int) -> None:
+        """So many contracts, each with an open session."""
+        await self.run(
+            "with people as (insert into subscribers (name, document, created_at)"
+            "   select 'n', lpad(n::text, 11, '0'), now() from generate_series(1, :count) n"
+            "   returning id),"
+            " signed as (insert into contracts (subscriber_id, plan_id, due_day, policy,"
+            "   created_at, since) select id, :plan, 10, 'simple', now(), now() from people"
+            "   returning id)"
+            " insert into sessions (unique_id, acct_session_id, username, contract_id, nas_id,"
+            "   nas_address, started_at, updated_at, received_at, applied_generation,"
+            "   applied_level) select sha256(id::text::bytea), id::text, id::text, id, :nas,"
+            "   '127.0.0.1', now(), now(), now(), 1, 'full' from signed",
+            count=count,
+            plan=self.plan_id,
+            nas=nas_id,
+        )
+
     async def dial(
         self, nas_id: int, contract_id: int, username: str, generation: int, level: Level | None
     ) -> None:
@@ -451,9 +469,7 @@ async def test_a_pause_for_one_generation_does_not_delay_the_next(scene: Scene) 
 
 async def test_more_lines_than_one_sweep_takes_are_all_converged(scene: Scene) -> None:
     async with dae() as nas:
-        nas_id = await scene.nas(nas)
-        for number in range(300):
-            await scene.line(nas_id, f"user{number}")
+        await scene.lines(await scene.nas(nas), 300)
         await scene.run("update contracts set level = 'reduced', generation = 2")
         # A busy machine may lose datagrams of a burst; they are sent again.
         assert await scene.enforcer(coa_per_s=300).converge_all() == 300

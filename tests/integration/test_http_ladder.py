@@ -1,4 +1,4 @@
-"""Promises, holds, reviews, policies, the timeline and the clock over HTTP."""
+"""Promises, holds, reviews, policies and the timeline over HTTP."""
 
 import json
 from collections.abc import AsyncIterator
@@ -34,11 +34,7 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
 
 @pytest.fixture
 async def face(house: House) -> AsyncIterator[Face]:
-    async def mover(to: datetime, correlation_id: str) -> dict[str, object]:
-        await _move(house, to)
-        return {"now": to.isoformat(), "told": correlation_id}
-
-    async with open_face(house, mover) as opened:
+    async with open_face(house) as opened:
         yield opened
 
 
@@ -324,42 +320,6 @@ async def test_notices_and_audit_are_kept_and_listed(
     assert {entry["actor"] for entry in chefe} == {"chefe"}
     one = (await admin.get(f"/api/v1/audit/{entries[0]['seq']}")).json()
     assert one == entries[0]
-
-
-@pytest.mark.parametrize(
-    ("to", "reached"),
-    [
-        ("2026-09-21", "2026-09-21T00:00:00-03:00"),
-        ("2026-09-21T08:00:00", "2026-09-21T08:00:00-03:00"),
-        ("2026-09-21T08:00:00Z", "2026-09-21T08:00:00+00:00"),
-    ],
-)
-async def test_the_clock_moves_to_a_date_or_an_instant(
-    admin: httpx.AsyncClient, to: str, reached: str
-) -> None:
-    answer = await admin.post("/api/v1/clock", json={"to": to}, headers={"X-Request-ID": "walk-1"})
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["told"] == "walk-1"
-    now = datetime.fromisoformat(answer.json()["now"])
-    assert now == datetime.fromisoformat(reached)
-
-
-async def test_the_clock_never_goes_back(admin: httpx.AsyncClient) -> None:
-    answer = await admin.post("/api/v1/clock", json={"to": "2026-08-20"})
-    assert answer.status_code == 409
-    assert "2026-08-20T10:00:00" in answer.json()["detail"]
-    for wrong in ("tomorrow", "2026-02-30", "9999-12-31", ""):
-        assert (await admin.post("/api/v1/clock", json={"to": wrong})).status_code == 422
-
-
-async def test_a_real_clock_is_never_moved(database_url: str, tmp_path: Path) -> None:
-    house = await make_house(database_url, tmp_path)
-    async with open_face(house) as face:
-        admin = await face.client()
-        answer = await admin.post("/api/v1/clock", json={"to": "2099-01-01"})
-    await house.store.close()
-    assert answer.status_code == 409
-    assert "RELIGA_CLOCK=manual" in answer.json()["detail"]
 
 
 JSON = {"content-type": "application/json"}

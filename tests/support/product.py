@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +183,18 @@ def with_pid(pid: int, signal_number: int) -> None:
         os.kill(pid, signal_number)
     except ProcessLookupError:
         return
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder that the database's own user may pass through.
+
+    pytest's own lie under one that it closes to others whenever a session starts.
+    """
+    with tempfile.TemporaryDirectory(prefix="religa-test-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:

@@ -185,7 +185,8 @@ def upgrade() -> None:
         sa.Column("ipv6_pool", sa.Text(), nullable=True),
         sa.Column("simultaneous_use", sa.Integer(), server_default="1", nullable=False),
         sa.CheckConstraint(
-            "0 < reduced_down_bps and reduced_down_bps <= down_bps and 0 < reduced_up_bps and reduced_up_bps <= up_bps",
+            "0 < reduced_down_bps and reduced_down_bps <= down_bps and 0 < reduced_up_bps"
+            " and reduced_up_bps <= up_bps",
             name=op.f("ck_plans_rates"),
         ),
         sa.CheckConstraint("price_cents >= 0", name=op.f("ck_plans_price")),
@@ -290,7 +291,8 @@ def upgrade() -> None:
         ),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "(state = 'proven') = (proven_at is not null) and (proven_at is null or (channel is not null and content_sha256 is not null))",
+            "(state = 'proven') = (proven_at is not null)"
+            " and (proven_at is null or (channel is not null and content_sha256 is not null))",
             name=op.f("ck_notices_proof"),
         ),
         sa.CheckConstraint("state in ('drawn', 'proven', 'failed')", name=op.f("ck_notices_state")),
@@ -629,7 +631,8 @@ def upgrade() -> None:
         sa.Column("fine_cents", sa.BigInteger(), nullable=False),
         sa.Column("principal_cents", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "interest_cents >= 0 and fine_cents >= 0 and principal_cents >= 0 and interest_cents + fine_cents + principal_cents > 0",
+            "interest_cents >= 0 and fine_cents >= 0 and principal_cents >= 0"
+            " and interest_cents + fine_cents + principal_cents > 0",
             name=op.f("ck_allocations_amounts"),
         ),
         sa.ForeignKeyConstraint(
