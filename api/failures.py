@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from api.importer import ImportRefused
 from api.node import PortInUse
+from api.operators import NameTaken
 from api.store.embedded import EmbeddedError
 from api.store.secrets import LostKey
 from api.store.uow import DatabaseAway
@@ -20,6 +21,7 @@ EXPECTED = (
     ImportRefused,
     LocalError,
     LostKey,
+    NameTaken,
     OSError,
     PortInUse,
     Refused,

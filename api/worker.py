@@ -32,8 +32,10 @@ log = logging.getLogger(__name__)
 LEADER_LOCK = 0x52454C49  # "RELI"
 BEAT_EVERY_S = 5.0
 
-_FORGET_FAILURES = text(
-    "delete from login_failures where at_wall < clock_timestamp() - interval '1 day'"
+# What is kept for a while only: guesses at passwords, and answers to requests already repeated.
+_FORGET = (
+    text("delete from login_failures where at_wall < clock_timestamp() - interval '1 day'"),
+    text("delete from idempotency_keys where at_wall < clock_timestamp() - interval '7 days'"),
 )
 
 
@@ -106,7 +108,8 @@ async def _prune(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
         async with house.store.writing() as connection:
             await grants.prune(connection)
-            await connection.execute(_FORGET_FAILURES)
+            for forget in _FORGET:
+                await connection.execute(forget)
 
 
 def _now() -> datetime:

@@ -1,4 +1,4 @@
-"""`make bench [ONLY=name]`: one JSON object a line. A figure without a peer is held to its reach."""
+"""`make bench [ONLY=name]`: one JSON object a line. Each is held to its reach."""
 
 import sys
 

@@ -161,7 +161,9 @@ class Product:
 
     def stop(self) -> int:
         """SIGTERM, as an operator would; answers the exit status."""
-        self._client = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
         if self.process is None:
             return 0
         if self.process.poll() is None:
