@@ -31,8 +31,7 @@ def main() -> None:
 
 def _run(role: str, work: Callable[[Any], Coroutine[Any, Any, int | None]]) -> None:
     """Read the settings, run `work` on them, turn what may go wrong into one clear line."""
-    # Imported here so that `--help` and worker processes do not pay for it.
-    from api.failures import EXPECTED, sentence
+    # Imported here, as in every command, so that each process pays only for what it runs.
     from config import logging
     from config.settings import Settings
 
@@ -42,7 +41,11 @@ def _run(role: str, work: Callable[[Any], Coroutine[Any, Any, int | None]]) -> N
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         logging.configure(settings.log_level, role)
         status = _loop(work(settings))
-    except EXPECTED as error:
+    except Exception as error:
+        from api.failures import EXPECTED, sentence
+
+        if not isinstance(error, EXPECTED):
+            raise
         typer.echo(f"religa: {sentence(error)}", err=True)
         sys.exit(1)
     sys.exit(status or 0)

@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.clock import Clock, ManualClock, SystemClock, day_start, wall
 from api.house import House
-from api.pix import PixProvider
-from api.store import embedded, migrate
+from api.store import embedded
 from api.store.policies import ensure_policies
 from api.store.secrets import SecretBox, check_key, load_key
 from api.store.uow import Store
@@ -34,9 +33,12 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     """A house on a database that is already prepared (`prepare`)."""
     store = Store(database_url(settings))
     providers: dict[str, PaymentProvider] = {}
-    pix = PixProvider(settings) if settings.pix_url else None
-    if pix is not None:
-        providers["pix"] = pix
+    pix = None
+    if settings.pix_url:
+        # Half of a role's start is imports; who has no Pix does not wait for an HTTP client.
+        from api.pix import PixProvider
+
+        providers["pix"] = pix = PixProvider(settings)
     clock: Clock = SystemClock(settings.zone)
     if settings.clock == "manual":
         clock = ManualClock(settings.zone)
@@ -67,6 +69,8 @@ async def prepare(house: House) -> None:
     Raises:
         LostKey: the database holds secrets sealed under another key.
     """
+    from api.store import migrate  # Alembic: only whoever prepares needs it
+
     migrate.upgrade(house.store.url)
     async with house.uow("start", "start") as uow:
         await check_key(uow.connection, house.secrets)

@@ -1,70 +1,45 @@
-"""Each role of the product as a process: `religa api`, `religa radius`, `religa worker`."""
+"""Each role of the product as a process: `religa api`, `religa radius`, `religa worker`.
+
+Each imports what it runs, as it starts: three processes share the processors of a small machine,
+and half of a start is imports.
+"""
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 
-import uvicorn
-
-from api import worker
-from api.app import create_app
 from api.compose import open_house
 from api.crashpoints import arm
-from api.enforce import Enforcer
 from api.house import House
-from api.node import Node, bind_sockets, worker_count
-from api.rehearsal_clock import ClockMover
 from api.waiting import wait_for
 from config.settings import Settings
-from radius.client import DynauthClient
 
 # After this, an open request is cut: SIGTERM must end a role well within ten seconds.
 GRACE_S = 4
 
 
-class _Server(uvicorn.Server):
-    """The HTTP server; signals are the role's business, not its own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def serve_api(settings: Settings, *, with_parent: bool) -> None:
     """The HTTP face."""
+    from api.serving import serve
+
     async with _role(settings, with_parent) as (house, stop):
-        mover = ClockMover(house, Enforcer(house, DynauthClient()))
-        server = _Server(
-            uvicorn.Config(
-                create_app(house, clock_mover=mover.move),
-                host=settings.http_host,
-                port=settings.http_port,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                # The peer that counts is who really connects: the webhook trusts loopback only.
-                proxy_headers=False,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-        )
-        serving = asyncio.create_task(server.serve())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        server.should_exit = True
-        await serving
+        await serve(house, stop, GRACE_S)
 
 
 async def serve_worker(settings: Settings, *, with_parent: bool) -> None:
     """Settling, notices, enforcement and the schedule."""
+    from api import worker
+
     async with _role(settings, with_parent) as (house, stop):
         await _until(stop, worker.run(house, stop))
 
 
 async def serve_radius(settings: Settings, *, with_parent: bool) -> None:
     """One RADIUS node."""
+    from api.node import Node, bind_sockets, worker_count
+
     workers = worker_count(settings)
     auth = await bind_sockets(settings, settings.radius_auth_port, workers)
     acct = await bind_sockets(settings, settings.radius_acct_port, workers)

@@ -11,7 +11,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
 )
 
 
-class UnknownDialect(ValueError):  # noqa: N818 -- reads as what it is where it is raised
+class UnknownDialect(ValueError):
     """A NAS has a dialect that nobody here speaks."""
 
     def __init__(self, name: str) -> None:

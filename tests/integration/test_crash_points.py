@@ -70,13 +70,10 @@ def notify(scene: Scene, end_to_end_id: str, txid: str) -> None:
         time.sleep(0.1)
 
 
-def check_books(scene: Scene, invoice_id: int) -> None:
-    """Posted exactly once, and everything as recorded."""
+def check_posted_once(scene: Scene, invoice_id: int) -> None:
     posted = scene.product.get("/payments", limit=500)["items"]
     assert [p["invoice_id"] for p in posted].count(invoice_id) == 1
     assert scene.product.get(f"/invoices/{invoice_id}")["state"] == "paid"
-    verified = scene.product.command("verify")
-    assert verified.returncode == 0, verified.stderr
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -103,7 +100,7 @@ def test_killed_at_a_point_every_payer_is_restored_and_nobody_else_is_touched(
         assert scene.touched_since(since_ns) == {f"user{payer}"}
         assert scene.stands(NEVER_PAYS) == "walled"
         assert scene.stands(GOOD) == "full"
-        check_books(scene, scene.invoices[payer])
+        check_posted_once(scene, scene.invoices[payer])
     finally:
         scene.product.stop()
 
@@ -120,6 +117,9 @@ def test_everything_killed_right_after_the_webhook_was_answered(scene: Scene) ->
         scene.product.start()
         assert scene.restored_at(EVERYTHING_DIES, since_ns, RESTORED_WITHIN_S) is not None
         assert scene.touched_since(since_ns) == {f"user{EVERYTHING_DIES}"}
-        check_books(scene, scene.invoices[EVERYTHING_DIES])
+        check_posted_once(scene, scene.invoices[EVERYTHING_DIES])
+        # The books of all that died above.
+        verified = scene.product.command("verify")
+        assert verified.returncode == 0, verified.stderr
     finally:
         scene.product.stop()

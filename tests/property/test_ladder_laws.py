@@ -209,6 +209,32 @@ def test_paying_more_never_makes_it_worse(
     assert after.level.severity <= before.level.severity
 
 
+@settings(max_examples=150, deadline=None)
+@given(scenes(brakes=False), policies.filter(lambda rules: rules.min_debt_cents == 1))
+def test_no_rung_outruns_the_dates_of_the_debt_that_is_left(
+    scene: tuple[Situation, datetime], rules: Policy
+) -> None:
+    """Rule 8: whatever rungs a paid debt left, the rest alone must have come as far by itself."""
+    situation, now = scene
+    situation = replace(situation, receivables=tuple(_before_its_notice(situation)))
+    alone = replace(situation, rungs=())
+    seen = [
+        verdict.level.severity
+        for at, _, verdict in life(alone, rules, later(now, timedelta(days=-90)))
+        if utc(at) <= utc(now)
+    ]
+    verdict = decide(situation, rules, CALENDAR, now)
+    assert verdict.level.severity <= seen[-1]
+
+
+def _before_its_notice(situation: Situation) -> Iterator[Receivable]:
+    """The receivables, each long overdue when the first notice that lists it was proven."""
+    for item in situation.receivables:
+        proven = [n.proven_on for n in situation.notices if item.invoice_id in n.invoice_ids]
+        due_on = min([item.due_on, *(day - timedelta(days=10) for day in proven)])
+        yield replace(item, due_on=due_on)
+
+
 @settings(max_examples=100, deadline=None)
 @given(scenes(rungs=False, brakes=False), policies, st.data())
 def test_a_promise_never_brings_a_cut_forward(

@@ -1,0 +1,46 @@
+"""The HTTP server of the API role, ended by the role's own signals."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from api.app import create_app
+from api.enforce import Enforcer
+from api.house import House
+from api.rehearsal_clock import ClockMover
+from radius.client import DynauthClient
+
+
+class _Server(uvicorn.Server):
+    """Signals are the role's business, not the server's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(house: House, stop: asyncio.Event, grace_s: int) -> None:
+    """Serve until `stop`; open requests are cut `grace_s` seconds later."""
+    settings = house.settings
+    mover = ClockMover(house, Enforcer(house, DynauthClient()))
+    server = _Server(
+        uvicorn.Config(
+            create_app(house, clock_mover=mover.move),
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # The peer that counts is who really connects: the webhook trusts loopback only.
+            proxy_headers=False,
+            timeout_graceful_shutdown=grace_s,
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    server.should_exit = True
+    await serving
