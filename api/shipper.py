@@ -59,7 +59,7 @@ class Shipper:
             journal = self._journals.get(path)
             if journal is None:
                 journal = self._journals[path] = Journal(path, self._max_bytes)
-            entries = await asyncio.to_thread(journal.read, BATCH)
+            entries = journal.read(BATCH)
             if entries:
                 await self._ship(entries)
                 reach("records-shipped")

@@ -43,12 +43,15 @@ async def run(house: House, stop: asyncio.Event) -> None:
     """Work until told to stop."""
     client = DynauthClient()
     enforcer = Enforcer(house, client)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(Cashier(house).run(stop))
-        group.create_task(Messenger(house).run(stop))
-        group.create_task(enforcer.run(stop))
-        group.create_task(_beat(house, stop))
-        group.create_task(lead(house, stop))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Cashier(house).run(stop))
+            group.create_task(Messenger(house).run(stop))
+            group.create_task(enforcer.run(stop))
+            group.create_task(_beat(house, stop))
+            group.create_task(lead(house, stop))
+    finally:
+        await client.close()
 
 
 async def lead(house: House, stop: asyncio.Event) -> None:

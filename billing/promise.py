@@ -32,8 +32,8 @@ def may_promise(
         now: aware, in the zone that local dates are read in.
 
     Raises:
-        PromiseRefused: nothing is owed; the day is past or too far; the last promise was broken
-            and its debt is still unpaid; or the last one is too recent.
+        PromiseRefused: nothing is owed; the day is past, too far, or before the end of a promise
+            in force; the last promise was broken and its debt is still unpaid; or it is too recent.
     """
     today = now.date()
     if not promise.debt_invoice_ids:
@@ -51,6 +51,9 @@ def may_promise(
     again_on = _made_on(last, now) + timedelta(days=policy.promise_every_days)
     if today < again_on:
         raise PromiseRefused(f"the last promise is too recent; the next may be made on {again_on}")
+    # So the last promise made is also the last to end, and a store need keep no other at hand.
+    if promise.until_on < last.until_on:
+        raise PromiseRefused(f"a promise until {last.until_on} is in force; promise no earlier day")
 
 
 def _made_on(promise: Promise, now: datetime) -> date:

@@ -254,17 +254,15 @@ class Stage:
         """Pay these invoices by Pix, whole or a part; answers when each webhook was called (ns)."""
         told: dict[int, int] = {}
 
-        async def one(invoice_id: int) -> None:
+        async def charge(invoice_id: int) -> tuple[int, Any]:
             async with self._at_once:
-                charge = await self.post(f"/invoices/{invoice_id}/pix", {})
-                told[invoice_id] = time.time_ns()
-                paid = {
-                    "txid": charge["txid"],
-                    "amount_cents": charge["amount_cents"] // divisor,
-                }
-                _answer(await self._psp.post("/simulate/pay", json=paid))
+                return invoice_id, await self.post(f"/invoices/{invoice_id}/pix", {})
 
-        await asyncio.gather(*[one(invoice_id) for invoice_id in invoices])
+        # Payers have their codes before they pay.
+        for invoice_id, made in await asyncio.gather(*[charge(number) for number in invoices]):
+            body = {"txid": made["txid"], "amount_cents": made["amount_cents"] // divisor}
+            told[invoice_id] = time.time_ns()
+            _answer(await self._psp.post("/simulate/pay", json=body))
         return told
 
 

@@ -91,7 +91,12 @@ on conflict (unique_id) do update set
   started_at = least(s.started_at, excluded.started_at),
   updated_at = greatest(s.updated_at, excluded.updated_at),
   received_at = greatest(s.received_at, excluded.received_at),
-  stopped_at = coalesce(s.stopped_at, excluded.stopped_at),
+  -- A NAS may acknowledge a Disconnect and not do it: a line that we closed and that is heard of
+  -- later is open, and due for what it should be.
+  stopped_at = case
+    when s.terminate_cause in ('Admin-Reset', 'Lost-Session') and excluded.stopped_at is null
+      and excluded.updated_at > s.stopped_at + interval '5 seconds' then null
+    else coalesce(s.stopped_at, excluded.stopped_at) end,
   terminate_cause = coalesce(excluded.terminate_cause, s.terminate_cause),
   session_seconds = greatest(s.session_seconds, excluded.session_seconds),
   input_octets = greatest(s.input_octets, excluded.input_octets),

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC
 
 import pytest
 
@@ -21,7 +22,6 @@ from billing.events import PromiseTaken
 from billing.policy import Policy
 from billing.promise import PromiseRefused
 from tests.support.accounts import (
-    ZONE,
     account,
     at,
     day,
@@ -34,7 +34,8 @@ from tests.support.accounts import (
 
 
 def promise(until: str, made: str, number: int = 1) -> Promise:
-    return Promise(number, 1, at(made), day(until), "ana", ())
+    """As it is read back from the store: made at an instant in UTC."""
+    return Promise(number, 1, at(made).astimezone(UTC), day(until), "ana", ())
 
 
 def walled(rules: Policy | None = None) -> Account:
@@ -53,11 +54,11 @@ def level_at(payer: Account, now: str) -> tuple[Account, Level]:
 
 
 def evening() -> Desk:
-    return desk("2026-09-22 20:00")
+    return desk("2026-09-22 22:30")
 
 
 def test_a_promise_frees_and_unkept_cuts_again_without_a_new_notice() -> None:
-    payer, facts = take_promise(walled(), promise("2026-09-25", "2026-09-22 20:00"), evening())
+    payer, facts = take_promise(walled(), promise("2026-09-25", "2026-09-22 22:30"), evening())
     (decision,) = decided(facts)
     assert (decision.access.level, decision.generation) == (Level.FULL, 3)
     assert decision.verdict.reason == "promise"
@@ -79,9 +80,9 @@ def test_a_promise_frees_and_unkept_cuts_again_without_a_new_notice() -> None:
 
 def test_what_is_promised_is_what_counted() -> None:
     payer, _ = issue_invoice(walled(), invoice(2, "2026-09-15"), evening())
-    _, facts = take_promise(payer, promise("2026-09-25", "2026-09-22 20:00"), evening())
+    _, facts = take_promise(payer, promise("2026-09-25", "2026-09-22 22:30"), evening())
     assert facts[0] == PromiseTaken(
-        replace(promise("2026-09-25", "2026-09-22 20:00"), debt_invoice_ids=(1,))
+        replace(promise("2026-09-25", "2026-09-22 22:30"), debt_invoice_ids=(1,))
     )
 
 
@@ -103,7 +104,7 @@ def test_before_anything_counts_what_is_overdue_is_promised() -> None:
 )
 def test_the_day_is_bounded(until: str, says: str) -> None:
     with pytest.raises(PromiseRefused, match=says):
-        take_promise(walled(), promise(until, "2026-09-22 20:00"), evening())
+        take_promise(walled(), promise(until, "2026-09-22 22:30"), evening())
 
 
 def test_nothing_owed_nothing_promised() -> None:
@@ -120,13 +121,13 @@ def test_a_contract_that_ended_or_is_foreign_makes_no_promise(contract_id: int) 
     with pytest.raises(Refused, match=f"no running contract {contract_id}"):
         take_promise(
             replace(payer, contracts=(ended,)),
-            replace(promise("2026-09-25", "2026-09-22 20:00"), contract_id=contract_id),
+            replace(promise("2026-09-25", "2026-09-22 22:30"), contract_id=contract_id),
             evening(),
         )
 
 
 def test_a_broken_promise_bars_the_next_until_its_debt_is_paid() -> None:
-    payer, _ = take_promise(walled(), promise("2026-09-25", "2026-09-22 20:00"), evening())
+    payer, _ = take_promise(walled(), promise("2026-09-25", "2026-09-22 22:30"), evening())
     later = desk("2026-11-04 10:00")
     payer, _ = issue_invoice(payer, invoice(2, "2026-10-01"), later)
     with pytest.raises(PromiseRefused, match="until 2026-09-25 was not kept"):
@@ -137,7 +138,7 @@ def test_a_broken_promise_bars_the_next_until_its_debt_is_paid() -> None:
 
 
 def test_one_promise_in_thirty_days() -> None:
-    payer, _ = take_promise(walled(), promise("2026-09-25", "2026-09-22 20:00"), evening())
+    payer, _ = take_promise(walled(), promise("2026-09-25", "2026-09-22 22:30"), evening())
     payer, _ = clear_payment(
         payer, payment(102_00 + 1_00, "2026-09-23 10:00"), desk("2026-09-23 10:00")
     )
@@ -154,15 +155,13 @@ def test_a_second_promise_never_shortens_the_first() -> None:
     often = policy(promise_every_days=0)
     payer, _ = take_promise(
         walled(often),
-        promise("2026-09-25", "2026-09-22 20:00"),
-        desk("2026-09-22 20:00", often),
+        promise("2026-09-24", "2026-09-22 22:30"),
+        desk("2026-09-22 22:30", often),
     )
-    payer, _ = take_promise(
-        payer,
-        promise("2026-09-23", "2026-09-23 09:00", 2),
-        desk("2026-09-23 09:00", often),
-    )
-    payer, level = level_at(payer, "2026-09-24 10:00")
+    now = desk("2026-09-23 09:00", often)
+    with pytest.raises(PromiseRefused, match="a promise until 2026-09-24 is in force"):
+        take_promise(payer, promise("2026-09-23", "2026-09-23 09:00", 2), now)
+    payer, _ = take_promise(payer, promise("2026-09-26", "2026-09-23 09:00", 2), now)
+    assert payer.contracts[0].review_on == at("2026-09-27 00:00")
+    payer, level = level_at(payer, "2026-09-25 10:00")
     assert level is Level.FULL
-    assert payer.contracts[0].review_on == at("2026-09-26 00:00")
-    assert payer.contracts[0].review_on.tzinfo is ZONE
