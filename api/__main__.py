@@ -42,9 +42,9 @@ def _run(role: str, work: Callable[[Any], Coroutine[Any, Any, int | None]]) -> N
         logging.configure(settings.log_level, role)
         status = _loop(work(settings))
     except Exception as error:
-        from api.failures import EXPECTED, sentence
+        from api.failures import is_expected, sentence
 
-        if not isinstance(error, EXPECTED):
+        if not is_expected(error):
             raise
         typer.echo(f"religa: {sentence(error)}", err=True)
         sys.exit(1)

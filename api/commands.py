@@ -1,4 +1,7 @@
-"""What the one-shot commands do, once the command line is read. Each answers its exit status."""
+"""What the one-shot commands do, once the command line is read. Each answers its exit status.
+
+Each imports what it runs: on a small machine imports are most of what a short command does.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,20 +10,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import make_url
 
-from api import importer, mail, operators
-from api import review as ladder
 from api.compose import open_house, prepare
-from api.explain import timeline
 from api.failures import Refused
 from api.house import House
-from api.node import PortInUse
-from api.run import check_ports
 from api.store import embedded
-from api.verify import verify as recompute
 from config.settings import Settings
 
 
@@ -47,6 +41,12 @@ async def migrate(settings: Settings) -> int:
 
 async def check_config(settings: Settings) -> int:
     """Print settings and checks; 1 if one fails."""
+    from sqlalchemy import make_url
+
+    from api import mail
+    from api.node import PortInUse
+    from api.run import check_ports
+
     for name, value in settings.model_dump().items():
         typer.echo(f"RELIGA_{name.upper()}={value}")
     try:
@@ -67,27 +67,18 @@ async def check_config(settings: Settings) -> int:
     return 0
 
 
-def progress_bar() -> Progress:
-    """A bar on stderr for long work; silent where stderr is no terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-
-
 async def import_file(settings: Settings, kind: str, file: Path, dry_run: bool) -> int:
     """Import one CSV, or refuse it with every bad row named."""
+    from api import importer
+    from api.progress import bar_on_stderr
+
     work = {
         "plans": importer.import_plans,
         "nas": importer.import_nas,
         "subscribers": importer.import_subscribers,
     }[kind]
     async with _house(settings) as house:
-        with progress_bar() as bar:
+        with bar_on_stderr() as bar:
             task = bar.add_task(f"{kind} from {file.name}")
             report = await work(
                 house.store,
@@ -109,6 +100,8 @@ async def import_file(settings: Settings, kind: str, file: Path, dry_run: bool) 
 
 async def create_token(settings: Settings, role: str, name: str) -> int:
     """Print a new token, once."""
+    from api import operators
+
     async with _house(settings) as house, house.uow("cli", uuid4().hex) as uow:
         made = await operators.create_token(uow, role, name)
     typer.echo(made)
@@ -117,6 +110,8 @@ async def create_token(settings: Settings, role: str, name: str) -> int:
 
 async def explain(settings: Settings, contract_id: int, lang: str) -> int:
     """Print a contract's facts as sentences, oldest first."""
+    from api.explain import timeline
+
     async with _house(settings) as house, house.store.reading() as connection:
         items = await timeline(house, connection, contract_id, lang)
     if not items:
@@ -129,6 +124,8 @@ async def explain(settings: Settings, contract_id: int, lang: str) -> int:
 
 async def review(settings: Settings, dry_run: bool) -> int:
     """Show, or show and do, the changes that the ladder asks for now."""
+    from api import review as ladder
+
     async with _house(settings) as house:
         if dry_run:
             changes = tuple(await ladder.plan(house, None))
@@ -146,6 +143,8 @@ async def review(settings: Settings, dry_run: bool) -> int:
 
 async def verify(settings: Settings) -> int:
     """Print every difference; 1 if there is one."""
+    from api.verify import verify as recompute
+
     async with _house(settings) as house, house.store.reading() as connection:
         differences = await recompute(house, connection)
     for difference in differences:

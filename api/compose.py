@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
+from functools import cache
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.clock import Clock, ManualClock, SystemClock, day_start, wall
 from api.house import House
-from api.store import embedded
+from api.store import embedded, revision
 from api.store.policies import ensure_policies
 from api.store.secrets import SecretBox, check_key, load_key
 from api.store.uow import Store
@@ -19,7 +20,7 @@ from config import policies
 from config.settings import Settings
 
 # Holidays are known this many years around today; the ladder never looks further.
-CALENDAR_YEARS = range(-3, 8)
+CALENDAR_YEARS = range(-3, 13)
 
 
 def database_url(settings: Settings) -> str:
@@ -48,7 +49,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
             store=store,
             clock=clock,
             secrets=SecretBox(load_key(settings)),
-            calendar=provider_calendar(settings, wall().date()),
+            load_calendar=cache(lambda: provider_calendar(settings, wall().date())),
             providers=providers,
         )
     finally:
@@ -69,9 +70,12 @@ async def prepare(house: House) -> None:
     Raises:
         LostKey: the database holds secrets sealed under another key.
     """
-    from api.store import migrate  # Alembic: only whoever prepares needs it
+    async with house.store.reading() as connection:
+        current = await revision.is_newest(connection)
+    if not current:
+        from api.store import migrate  # loads Alembic
 
-    migrate.upgrade(house.store.url)
+        migrate.upgrade(house.store.url)
     async with house.uow("start", "start") as uow:
         await check_key(uow.connection, house.secrets)
         await ensure_policies(uow.connection, policies.shipped(), wall())

@@ -1,32 +1,36 @@
 """What may go wrong by no fault of ours, and how a command says so: one line, with what to do."""
 
-from pydantic import ValidationError
-
-from api.importer import ImportRefused
-from api.node import PortInUse
-from api.operators import NameTaken
-from api.store.embedded import EmbeddedError
-from api.store.secrets import LostKey
-from api.store.uow import DatabaseAway
-from radius.errors import LocalError
-
 
 class Refused(Exception):
     """A command was asked for something that cannot be; the text says what to do."""
 
 
-EXPECTED = (
-    DatabaseAway,
-    EmbeddedError,
-    ImportRefused,
-    LocalError,
-    LostKey,
-    NameTaken,
-    OSError,
-    PortInUse,
-    Refused,
-    ValidationError,
-)
+def is_expected(error: BaseException) -> bool:
+    """Whether a command may say this in one line; anything else is a bug and shows itself whole."""
+    # Whoever fails has time for these; whoever does not fail does not wait for them.
+    from pydantic import ValidationError
+
+    from api.importer import ImportRefused
+    from api.node import PortInUse
+    from api.operators import NameTaken
+    from api.store.embedded import EmbeddedError
+    from api.store.secrets import LostKey
+    from api.store.uow import DatabaseAway
+    from radius.errors import LocalError
+
+    known = (
+        DatabaseAway,
+        EmbeddedError,
+        ImportRefused,
+        LocalError,
+        LostKey,
+        NameTaken,
+        OSError,
+        PortInUse,
+        Refused,
+        ValidationError,
+    )
+    return isinstance(error, known)
 
 
 def sentence(error: BaseException) -> str:
@@ -34,6 +38,8 @@ def sentence(error: BaseException) -> str:
 
     Settings are named as their environment variables; values are left out, they may be secret.
     """
+    from pydantic import ValidationError
+
     if isinstance(error, ValidationError):
         wrong = [
             f"RELIGA_{'_'.join(map(str, found['loc'])).upper()}: {found['msg']}"

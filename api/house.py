@@ -1,6 +1,6 @@
 """The house: what every part of the shell is given, chosen once in `compose.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from api.clock import Clock
@@ -17,9 +17,15 @@ class House:
     store: Store
     clock: Clock
     secrets: SecretBox
-    calendar: Calendar
+    # Called for the calendar: reading it takes a third of a second, and a RADIUS node never does.
+    load_calendar: Callable[[], Calendar]
     providers: Mapping[str, PaymentProvider]
+
+    @property
+    def calendar(self) -> Calendar:
+        """The holidays that bind this provider and the banks."""
+        return self.load_calendar()
 
     def uow(self, actor: str, correlation_id: str) -> "Uow":
         """One transaction: commits as the block ends, rolls back if it raises."""
-        return Uow(self.store, self.clock, self.calendar, actor, correlation_id)
+        return Uow(self.store, self.clock, self.load_calendar, actor, correlation_id)

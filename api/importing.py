@@ -12,13 +12,14 @@ from api.store.bulk import stored
 from api.store.uow import Store, Uow
 from billing.calendar import Calendar
 
-# Nothing is judged while importing.
-_NO_CALENDAR = Calendar(frozenset(), frozenset())
-
 
 def importing(store: Store, clock: Clock) -> Uow:
     """The transaction of one import."""
-    return Uow(store, clock, _NO_CALENDAR, "import", uuid4().hex)
+    return Uow(store, clock, _no_calendar, "import", uuid4().hex)
+
+
+def _no_calendar() -> Calendar:
+    raise RuntimeError("nothing is judged while importing")
 
 
 async def refuse_stored(

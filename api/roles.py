@@ -5,15 +5,16 @@ and half of a start is imports.
 """
 
 import asyncio
-import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+
+from pydantic import SecretStr
 
 from api.compose import open_house
 from api.crashpoints import arm
 from api.house import House
-from api.waiting import wait_for
 from config.settings import Settings
 
 # After this, an open request is cut: SIGTERM must end a role well within ten seconds.
@@ -51,25 +52,34 @@ async def serve_radius(settings: Settings, *, with_parent: bool) -> None:
 async def _role(
     settings: Settings, with_parent: bool
 ) -> AsyncIterator[tuple[House, asyncio.Event]]:
-    """A house, and an event that is set when this process should end."""
+    """A house, and an event that is set when this process should end.
+
+    Under `religa run` the database's URL comes by stdin, and its end is the parent's end.
+    """
     arm(settings.crash_at, settings.data_dir)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watch = asyncio.create_task(_watch_parent(stop)) if with_parent else None
+    watch = None
+    if with_parent:
+        leash = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(leash), sys.stdin)
+        url = (await leash.readline()).decode().strip()
+        if not url:
+            sys.exit(0)
+        settings = settings.model_copy(update={"database_url": SecretStr(url)})
+        watch = asyncio.create_task(_watch_parent(leash, stop))
     async with open_house(settings) as house:
         yield house, stop
     if watch is not None:
         watch.cancel()
 
 
-async def _watch_parent(stop: asyncio.Event) -> None:
+async def _watch_parent(leash: asyncio.StreamReader, stop: asyncio.Event) -> None:
     """Roles of a `religa run` that was killed end themselves: the next run starts its own."""
-    parent = os.getppid()
-    while not await wait_for(stop, 0.25):
-        if os.getppid() != parent:
-            stop.set()
+    await leash.read()
+    stop.set()
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

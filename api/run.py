@@ -5,10 +5,11 @@ One role's death costs that role a restart and nothing else: all work is rows in
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import sys
+from asyncio import FIRST_COMPLETED
+from typing import Any
 
 from api.compose import open_house, prepare
 from api.node import PortInUse, bind_sockets
@@ -32,24 +33,37 @@ async def run(settings: Settings) -> None:
         PortInUse: before anything is started.
     """
     await check_ports(settings)
+    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    url: asyncio.Future[str] = loop.create_future()
+    # The roles load while the database is prepared.
+    keepers = [asyncio.create_task(_keep(role, url, stop)) for role in ROLES]
+    try:
+        url.set_result(await _prepare(settings))
+        if _is_embedded(settings):
+            keepers.append(asyncio.create_task(_keep_database(settings, stop)))
+        await asyncio.gather(*keepers)
+    finally:
+        stop.set()
+        await asyncio.gather(*keepers, return_exceptions=True)
+        if _is_embedded(settings):
+            await asyncio.to_thread(embedded.stop, settings.data_dir)
+
+
+async def _prepare(settings: Settings) -> str:
+    """Answers the database's URL."""
     async with open_house(settings) as house:
         await prepare(house)
         password = await ensure_admin(house)
-        url = house.store.url
-    if password is not None:
-        print(f"operator admin, password {password} (shown once)", file=sys.stderr)  # noqa: T201
-    # Children are told the database's address, so that only this process tends the server.
-    environment = os.environ | {"RELIGA_DATABASE_URL": url}
-    async with asyncio.TaskGroup() as group:
-        for role in ROLES:
-            group.create_task(_keep(role, environment, stop))
-        if not settings.database_url.get_secret_value():
-            group.create_task(_keep_database(settings, stop))
-    if not settings.database_url.get_secret_value():
-        await asyncio.to_thread(embedded.stop, settings.data_dir)
+        if password is not None:
+            print(f"operator admin, password {password} (shown once)", file=sys.stderr)  # noqa: T201
+        return house.store.url
+
+
+def _is_embedded(settings: Settings) -> bool:
+    return not settings.database_url.get_secret_value()
 
 
 async def check_ports(settings: Settings) -> None:
@@ -70,17 +84,23 @@ async def check_ports(settings: Settings) -> None:
             ) from error
 
 
-async def _keep(role: str, environment: dict[str, str], stop: asyncio.Event) -> None:
+async def _keep(role: str, url: asyncio.Future[str], stop: asyncio.Event) -> None:
     pause = RESTART_FIRST_S
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         started = loop.time()
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "api", role, "--with-parent", env=environment
+            sys.executable, "-m", "api", role, "--with-parent", stdin=asyncio.subprocess.PIPE
         )
-        gone = asyncio.create_task(child.wait())
         stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        waits: set[asyncio.Future[Any]] = {url, stopped}
+        await asyncio.wait(waits, return_when=FIRST_COMPLETED)
+        if url.done() and child.stdin is not None:
+            # The database's address, so that only this process tends the server; and the leash:
+            # its end tells the child that we are gone.
+            child.stdin.write(url.result().encode() + b"\n")
+        gone = asyncio.create_task(child.wait())
+        await asyncio.wait({gone, stopped}, return_when=FIRST_COMPLETED)
         stopped.cancel()
         if stop.is_set():
             await _end(role, child)

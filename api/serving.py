@@ -24,6 +24,7 @@ class _Server(uvicorn.Server):
 async def serve(house: House, stop: asyncio.Event, grace_s: int) -> None:
     """Serve until `stop`; open requests are cut `grace_s` seconds later."""
     settings = house.settings
+    house.load_calendar()  # now, so that the first request does not wait for it
     mover = ClockMover(house, Enforcer(house, DynauthClient()))
     server = _Server(
         uvicorn.Config(

@@ -41,6 +41,7 @@ _FORGET = (
 
 async def run(house: House, stop: asyncio.Event) -> None:
     """Work until told to stop."""
+    house.load_calendar()  # now, so that the first payment does not wait for it
     client = DynauthClient()
     enforcer = Enforcer(house, client)
     try:

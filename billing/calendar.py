@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from holidays.countries.brazil import Brazil
-
 from billing.policy import Policy
 
 ONE_DAY = timedelta(days=1)
@@ -41,6 +39,9 @@ def brazil(years: Iterable[int], state: str = "") -> Calendar:
     Raises:
         ValueError: no such state.
     """
+    # A third of a second, which who only carries a calendar along does not wait for.
+    from holidays.countries.brazil import Brazil
+
     wanted = sorted(set(years))
     known = Brazil.subdivisions
     if state and state not in known:

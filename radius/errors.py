@@ -33,5 +33,5 @@ class LocalError(RadiusError):
     """Our fault: a value that does not fit the wire, a file that cannot be written."""
 
 
-class JournalFull(LocalError):  # noqa: N818  # a state of the journal, named as the operator sees it
+class JournalFull(LocalError):  # a state of the journal, named as the operator sees it
     """The journal reached its bound or the disk is full."""

@@ -26,15 +26,20 @@ from config.settings import Settings
 Standing = str
 SETTLE_WITHIN_S = 10.0
 DAYS_MAX = 60
+# Debtors do not all pay in the same instant.
+PAY_EVERY_S = 0.08
+# Nothing can happen sooner after a notice or a step of this policy.
+QUIET_DAYS = 14
 
 
 async def demo(_settings: Settings) -> int:
     """Play the story; 0 only if every step was observed."""
     folder = Path(tempfile.mkdtemp(prefix="religa-demo-"))
     folder.chmod(0o711)  # noqa: ASYNC240 -- once; the database's own user passes through to its files
+    step = _Steps()
     try:
         async with Stage(folder) as stage:
-            result = await _play(stage)
+            result = await _play(stage, step)
     except BaseException:
         print(f"the demo did not finish; its logs are in {folder}", file=sys.stderr)
         raise
@@ -58,8 +63,7 @@ class _Steps:
         self._began = now
 
 
-async def _play(stage: Stage) -> dict[str, object]:
-    step = _Steps()
+async def _play(stage: Stage, step: _Steps) -> dict[str, object]:
     actors = cast()
     debtors = [actor for actor in actors if actor.role != "good"]
     payers = [actor for actor in actors if actor.role == "payer"]
@@ -82,14 +86,15 @@ async def _play(stage: Stage) -> dict[str, object]:
 
     day = await _walk(stage, due_on, lambda: stage.mails() == len(debtors))
     step(f"{stage.mails()} notices sent and proven on {day}")
-    day = await _walk(stage, day, lambda: _all(stage, debtors, "reduced"))
+    quiet = timedelta(days=QUIET_DAYS)
+    day = await _walk(stage, day + quiet, lambda: _all(stage, debtors, "reduced"))
     await _await_standing(stage, actors, lambda a: "full" if a.role == "good" else "reduced")
     step(f"{len(debtors)} lines slowed on {day}, as their routers saw it")
-    day = await _walk(stage, day, lambda: _all(stage, debtors, "walled"))
+    day = await _walk(stage, day + quiet, lambda: _all(stage, debtors, "walled"))
     await _await_standing(stage, actors, lambda a: "full" if a.role == "good" else "walled")
     step(f"{len(debtors)} lines walled off on {day}, as their routers saw it")
 
-    told = await stage.pay([invoices[a.username] for a in payers])
+    told = await stage.pay([invoices[a.username] for a in payers], every_s=PAY_EVERY_S)
     await stage.pay([invoices[a.username] for a in actors if a.role == "partial"], divisor=2)
     until = day + timedelta(days=2)
     await _promise(stage, [a for a in actors if a.role == "promiser"], until)

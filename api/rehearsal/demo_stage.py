@@ -167,19 +167,20 @@ class Stage:
             }
             for dialect, nas in self._nases.items()
         ]
-        files: dict[str, Sequence[Mapping[str, object]]] = {
-            "plans": PLANS,
-            "nas": nas_rows,
-            "subscribers": [actor.csv_row() for actor in actors],
-        }
-        for kind, rows in files.items():
-            path = self._folder / f"{kind}.csv"
-            with path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
-            if await self.command("import", kind, str(path)) != 0:
-                raise Refused(f"the import of {kind} failed; see {self._folder}/commands.log")
+        await asyncio.gather(
+            self._import("plans", PLANS),
+            self._import("nas", nas_rows),
+        )
+        await self._import("subscribers", [actor.csv_row() for actor in actors])
+
+    async def _import(self, kind: str, rows: Sequence[Mapping[str, object]]) -> None:
+        path = self._folder / f"{kind}.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        if await self.command("import", kind, str(path)) != 0:
+            raise Refused(f"the import of {kind} failed; see {self._folder}/commands.log")
 
     async def dial(self, actors: Sequence[Actor]) -> int:
         """Dial every line at its router; answers how many are up."""
@@ -250,8 +251,13 @@ class Stage:
 
         return dict(await asyncio.gather(*[one(actor) for actor in actors]))
 
-    async def pay(self, invoices: Collection[int], divisor: int = 1) -> dict[int, int]:
-        """Pay these invoices by Pix, whole or a part; answers when each webhook was called (ns)."""
+    async def pay(
+        self, invoices: Collection[int], divisor: int = 1, every_s: float = 0.0
+    ) -> dict[int, int]:
+        """Pay these invoices by Pix, whole or a part, one after another.
+
+        Answers when each webhook was about to be called (ns).
+        """
         told: dict[int, int] = {}
 
         async def charge(invoice_id: int) -> tuple[int, Any]:
@@ -261,8 +267,10 @@ class Stage:
         # Payers have their codes before they pay.
         for invoice_id, made in await asyncio.gather(*[charge(number) for number in invoices]):
             body = {"txid": made["txid"], "amount_cents": made["amount_cents"] // divisor}
+            next_at = time.monotonic() + every_s
             told[invoice_id] = time.time_ns()
             _answer(await self._psp.post("/simulate/pay", json=body))
+            await asyncio.sleep(next_at - time.monotonic())
         return told
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -149,10 +149,15 @@ class Uow:
     """One transaction of one actor. Commits as the block ends, rolls back if it raises."""
 
     def __init__(
-        self, store: Store, clock: Clock, calendar: Calendar, actor: str, correlation_id: str
+        self,
+        store: Store,
+        clock: Clock,
+        load_calendar: Callable[[], Calendar],
+        actor: str,
+        correlation_id: str,
     ) -> None:
         self.clock = clock
-        self.calendar = calendar
+        self._load_calendar = load_calendar
         self.actor = actor
         self.correlation_id = correlation_id
         self._store = store
@@ -237,7 +242,7 @@ class Uow:
         """Policies in their latest versions, calendar and instant; read once in a transaction."""
         if self._desk is None:
             policies = await latest_policies(self.connection)
-            self._desk = Desk(policies, self.calendar, self.clock.now())
+            self._desk = Desk(policies, self._load_calendar(), self.clock.now())
         return self._desk
 
     async def draw(self, table: str) -> int:

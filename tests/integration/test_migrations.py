@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from alembic import command
 
-from api.store import migrate
+from api.store import migrate, revision
 from api.store.uow import Store
 from tests.support.database import Cluster, libpq
 
@@ -58,3 +58,7 @@ async def test_a_database_knows_whether_it_is_up_to_date(database_url: str, empt
         async with store.reading() as connection:
             assert await migrate.up_to_date(connection) is expected
         await store.close()
+
+
+def test_the_newest_revision_is_known_without_alembic_too() -> None:
+    assert revision.newest() == migrate.head()

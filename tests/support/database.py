@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,7 +112,7 @@ async def make_house(
         store=Store(url),
         clock=clock,
         secrets=SecretBox(await asyncio.to_thread(load_key, chosen)),
-        calendar=brazil(range(2025, 2032)),
+        load_calendar=cache(lambda: brazil(range(2025, 2032))),
         providers={},
     )
     async with house.uow("test", "seed") as uow:
