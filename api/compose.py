@@ -12,7 +12,14 @@ from api.clock import Clock, ManualClock, SystemClock, day_start, wall
 from api.house import House
 from api.store import embedded, revision
 from api.store.policies import ensure_policies
-from api.store.secrets import SecretBox, check_key, load_key
+from api.store.secrets import (
+    LostKey,
+    SecretBox,
+    check_key,
+    drop_new_key,
+    keep_key,
+    load_key,
+)
 from api.store.uow import Store
 from billing import calendar
 from billing.payments.provider import PaymentProvider
@@ -77,7 +84,12 @@ async def prepare(house: House) -> None:
 
         migrate.upgrade(house.store.url)
     async with house.uow("start", "start") as uow:
-        await check_key(uow.connection, house.secrets)
+        try:
+            await check_key(uow.connection, house.secrets)
+        except LostKey:
+            drop_new_key(house.settings)
+            raise
+        keep_key(house.settings)
         await ensure_policies(uow.connection, policies.shipped(), wall())
         if house.clock.manual and not await _clock_is_set(uow.connection):
             today = wall().astimezone(house.settings.zone).date()

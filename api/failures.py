@@ -14,11 +14,12 @@ def is_expected(error: BaseException) -> bool:
     from api.node import PortInUse
     from api.operators import NameTaken
     from api.store.embedded import EmbeddedError
-    from api.store.secrets import LostKey
+    from api.store.secrets import BadKey, LostKey, SecretError
     from api.store.uow import DatabaseAway
     from radius.errors import LocalError
 
     known = (
+        BadKey,
         DatabaseAway,
         EmbeddedError,
         ImportRefused,
@@ -28,6 +29,7 @@ def is_expected(error: BaseException) -> bool:
         OSError,
         PortInUse,
         Refused,
+        SecretError,
         ValidationError,
     )
     return isinstance(error, known)

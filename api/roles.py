@@ -15,6 +15,8 @@ from pydantic import SecretStr
 from api.compose import open_house
 from api.crashpoints import arm
 from api.house import House
+from api.store.secrets import check_key
+from api.store.uow import DatabaseAway
 from config.settings import Settings
 
 # After this, an open request is cut: SIGTERM must end a role well within ten seconds.
@@ -71,6 +73,10 @@ async def _role(
         settings = settings.model_copy(update={"database_url": SecretStr(url)})
         watch = asyncio.create_task(_watch_parent(leash, stop))
     async with open_house(settings) as house:
+        # A node or worker on a machine of its own may have been given another key.
+        with suppress(DatabaseAway):
+            async with house.store.reading() as connection:
+                await check_key(connection, house.secrets)
         yield house, stop
     if watch is not None:
         watch.cancel()

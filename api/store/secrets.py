@@ -30,6 +30,10 @@ class SecretError(Exception):
     """A sealed value does not open: another key, another place, or a changed byte."""
 
 
+class BadKey(ValueError):
+    """The setting or the file holds no key at all; the text names it."""
+
+
 class LostKey(Exception):
     """The key in use is not the one that sealed what the database holds."""
 
@@ -79,18 +83,41 @@ def _place(table: str, row: str, column: str) -> bytes:
 
 
 def load_key(settings: Settings) -> bytes:
-    """The master key: from the setting, else from `secret.key`, made here at the first start.
+    """The master key: from the setting, else from `secret.key` in the data directory.
+
+    Where there is none yet, a new one is made beside its place; `keep_key` puts it there once the
+    database is known to hold nothing that an older key sealed.
 
     Raises:
-        ValueError: the setting or the file is not 64 hexadecimal digits.
+        BadKey: the setting or the file is not 64 hexadecimal digits.
     """
     given = settings.secret_key.get_secret_value()
     if given:
         return _parse(given, "RELIGA_SECRET_KEY")
-    path = settings.data_dir / "secret.key"
-    if not path.exists():
-        _make(path)
-    return _parse(path.read_text(), str(path))
+    path, new = _key_paths(settings)
+    if not path.exists() and not new.exists():
+        _make(new)
+    found = path if path.exists() else new
+    return _parse(found.read_text(), str(found))
+
+
+def keep_key(settings: Settings) -> None:
+    """Put a new key into its place. Of two that start at once, the first one's key stands."""
+    path, new = _key_paths(settings)
+    if new.exists():
+        # link() refuses to replace.
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+        new.unlink(missing_ok=True)
+
+
+def drop_new_key(settings: Settings) -> None:
+    """Forget a new key that fits no database, so that it is never taken for the lost one."""
+    _key_paths(settings)[1].unlink(missing_ok=True)
+
+
+def _key_paths(settings: Settings) -> tuple[Path, Path]:
+    return settings.data_dir / "secret.key", settings.data_dir / "secret.key.new"
 
 
 def _parse(text: str, source: str) -> bytes:
@@ -99,7 +126,7 @@ def _parse(text: str, source: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise ValueError(f"{source}: the secret key is 64 hexadecimal digits")
+        raise BadKey(f"{source}: the secret key is 64 hexadecimal digits")
     return key
 
 

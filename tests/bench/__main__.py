@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.bench import bulk, restore
+from tests.bench.bulk import import_and_publish
+from tests.bench.restore import restore_and_webhook
 
 BENCHES = {
-    "import_100k": bulk.import_and_publish,
-    "publish_100k": bulk.import_and_publish,
-    "restore_p99": restore.restore_and_webhook,
-    "webhook_p99": restore.restore_and_webhook,
+    "import_100k": import_and_publish,
+    "publish_100k": import_and_publish,
+    "restore_p99": restore_and_webhook,
+    "webhook_p99": restore_and_webhook,
 }
 
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.store.secrets import SecretBox, SecretError, load_key
+from api.store.secrets import (
+    SecretBox,
+    SecretError,
+    drop_new_key,
+    keep_key,
+    load_key,
+)
 from config.settings import Settings
 
 KEY = bytes(range(32))
@@ -68,10 +74,28 @@ def test_the_first_start_makes_a_key_for_us_alone(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "var")
     key = load_key(settings)
     file = tmp_path / "var" / "secret.key"
+    assert not file.exists(), "not in its place before the database was asked"
+    assert load_key(settings) == key
+    keep_key(settings)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["secret.key"]
     assert load_key(settings) == key
     assert len(key) == 32
+
+
+def test_a_new_key_that_fits_no_database_is_forgotten(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    load_key(settings)
+    drop_new_key(settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_first_starts_the_key_that_stands_first_stays(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    load_key(settings)
+    (tmp_path / "secret.key").write_text(KEY.hex())
+    keep_key(settings)
+    assert load_key(settings) == KEY
 
 
 def test_a_key_that_is_set_is_used(tmp_path: Path) -> None:
