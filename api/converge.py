@@ -41,9 +41,11 @@ from radius.errors import LocalError
 
 log = logging.getLogger(__name__)
 
-# A line that redials and still is not as desired: its NAS may not return Class, and dropping it
-# again and again would be worse than what it lacks.
-REDIALS_MAX = 3
+# A line that redials and still is not as desired met a node whose table lags, as just after a
+# restart: it is given time, each time more. After that dropping it again would be worse than what
+# it lacks.
+REDIAL_PAUSES_S = (0.0, 1.0, 4.0, 12.0)
+REDIALS_MAX = len(REDIAL_PAUSES_S)
 REDIAL_AGAIN_S = 600.0
 
 Result = TypeVar("Result")
@@ -87,6 +89,9 @@ class Converger:
         does not sit out the timers of its cut.
         """
         refused: int | None = None  # the generation that the NAS would not change live
+        pause_s = REDIAL_PAUSES_S[min(held.claim.redials, REDIALS_MAX - 1)]
+        if pause_s:
+            await unless(held.newer, asyncio.sleep(pause_s))
         while True:
             lane = self._lanes.setdefault(held.claim.nas_id, Lane(self._house.settings.coa_per_s))
             with lane.line(restores=held.claim.restores) as turn:
@@ -128,7 +133,7 @@ class Converger:
             return await self._call_human(claim, f"cannot be told: {error}", REDIAL_AGAIN_S)
         if isinstance(plan, Redial) and claim.redials >= REDIALS_MAX and not claim.failed:
             return await self._call_human(
-                claim, "redialled in vain; does this NAS return Class?", REDIAL_AGAIN_S
+                claim, "redialled in vain; do the RADIUS nodes publish?", REDIAL_AGAIN_S
             )
         kind: Kind = "coa" if isinstance(plan, Change) else "disconnect"
         sent_wall: datetime | None = None

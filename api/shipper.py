@@ -5,6 +5,7 @@ two repeats the record, and a repeat is harmless.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,10 @@ class Shipper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ship until told to stop; an absent database is waited for, the journals grow."""
+        with contextlib.closing(self):
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 shipped = await self.ship()
@@ -51,6 +56,12 @@ class Shipper:
                 continue
             if not shipped:
                 await wait_for(stop, LOOK_EVERY_S)
+
+    def close(self) -> None:
+        """Close the journals."""
+        for journal in self._journals.values():
+            journal.close()
+        self._journals.clear()
 
     async def ship(self) -> int:
         """One batch from each journal; answers how many records were shipped."""

@@ -52,9 +52,17 @@ class SessionChange:
             setattr(self, name, getattr(self, name) or getattr(later, name))
 
 
+# A NAS may acknowledge a Disconnect and not do it: a line that we closed and that is heard of later
+# is open, and due for what it should be.
+_REOPENS = """
+(s.terminate_cause in ('Admin-Reset', 'Lost-Session') and excluded.stopped_at is null
+ and excluded.updated_at > s.stopped_at + interval '5 seconds')
+"""
+
 # The Class that came with the Access-Accept says which generation the line was granted, so a
 # redial needs no CoA and is its own proof.
-_UPSERT = text("""
+_UPSERT = text(
+    """
 with told as (
   select * from unnest(
     cast(:unique_id as bytea[]), cast(:acct_session_id as text[]), cast(:username as text[]),
@@ -69,13 +77,22 @@ with told as (
   ) as t (unique_id, acct_session_id, username, login_id, granted, nas_id, nas_address,
     nas_port_id, ipv4, ipv6, delegated_ipv6, mac, class_value, started_at, updated_at, stopped_at,
     session_seconds, input_octets, output_octets, terminate_cause, received_at)
-), matched as (
-  select t.*, l.contract_id,
-         coalesce(d.level, case when t.granted = 1 then 'full' end) as granted_level
+), known as (
+  select t.*, l.contract_id, t.granted > 0 as proven,
+         -- A NAS that returns no Class: the line was granted what was published when it came up.
+         case when t.granted > 0 then t.granted when l.contract_id is null then 0
+              else coalesce((select max(generation) from access_decisions d
+                              where d.contract_id = l.contract_id
+                                and d.decided_wall < t.started_at - interval '5 seconds'), 1)
+         end as generation
     from told t
     join nases n on n.id = t.nas_id
     left join logins l on l.id = t.login_id or (t.login_id is null and l.username = t.username)
-    left join access_decisions d on d.contract_id = l.contract_id and d.generation = t.granted
+), matched as (
+  select k.*, coalesce(d.level, case when k.generation = 1 then 'full' end) as granted_level
+    from known k
+    left join access_decisions d
+      on d.contract_id = k.contract_id and d.generation = k.generation
 )
 insert into sessions as s (
   unique_id, acct_session_id, username, contract_id, nas_id, nas_address, nas_port_id, ipv4, ipv6,
@@ -84,20 +101,17 @@ insert into sessions as s (
   observed_generation, observed_wall)
 select unique_id, acct_session_id, username, contract_id, nas_id, nas_address, nas_port_id, ipv4,
   ipv6, delegated_ipv6, mac, class_value, started_at, updated_at, stopped_at, session_seconds,
-  input_octets, output_octets, terminate_cause, received_at, granted, granted_level,
-  case when granted > 0 then received_at end, granted, case when granted > 0 then received_at end
+  input_octets, output_octets, terminate_cause, received_at, generation, granted_level,
+  case when generation > 0 then received_at end,
+  case when proven then generation else 0 end, case when proven then received_at end
   from matched order by unique_id
 on conflict (unique_id) do update set
   started_at = least(s.started_at, excluded.started_at),
   updated_at = greatest(s.updated_at, excluded.updated_at),
   received_at = greatest(s.received_at, excluded.received_at),
-  -- A NAS may acknowledge a Disconnect and not do it: a line that we closed and that is heard of
-  -- later is open, and due for what it should be.
-  stopped_at = case
-    when s.terminate_cause in ('Admin-Reset', 'Lost-Session') and excluded.stopped_at is null
-      and excluded.updated_at > s.stopped_at + interval '5 seconds' then null
-    else coalesce(s.stopped_at, excluded.stopped_at) end,
-  terminate_cause = coalesce(excluded.terminate_cause, s.terminate_cause),
+  stopped_at = case when _REOPENS then null else coalesce(s.stopped_at, excluded.stopped_at) end,
+  terminate_cause = case when _REOPENS then null
+    else coalesce(excluded.terminate_cause, s.terminate_cause) end,
   session_seconds = greatest(s.session_seconds, excluded.session_seconds),
   input_octets = greatest(s.input_octets, excluded.input_octets),
   output_octets = greatest(s.output_octets, excluded.output_octets),
@@ -110,7 +124,8 @@ on conflict (unique_id) do update set
   observed_wall = case when excluded.received_at > s.applied_wall
     and s.observed_generation < s.applied_generation then clock_timestamp()
     else s.observed_wall end
-""")
+""".replace("_REOPENS", _REOPENS)
+)
 
 _WAKE = text("""
 select pg_notify('religa_access', c.id::text)

@@ -116,8 +116,9 @@ def test_without_the_database_the_api_says_503_and_radius_keeps_answering(folder
         while nas.dial([0]) == 0:
             assert time.monotonic() < deadline, "the grants were never published"
 
+        client = product.client  # logged in while there is a database to ask
         embedded.stop(server)
-        answer = product.client.get("/plans")
+        answer = client.get("/plans")
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert int(answer.headers["retry-after"]) > 0
