@@ -416,7 +416,7 @@ async def test_a_line_that_may_be_walled_is_dropped_but_not_for_ever(
         await scene.decide(contract, WALLED)
         await scene.decide(contract, FULL)
         enforcer = scene.enforcer()
-        # Whatever redials is as unknown as what was dropped: the tables lag, or nothing is returned.
+        # Whatever redials is as unknown as what was dropped: say, the tables lag.
         for _ in range(6):
             await enforcer.converge_all()
             if (await scene.session(contract))["stopped_at"] is not None:
