@@ -7,6 +7,7 @@ says "look"; the mark in the table says what was read, so a crash costs a second
 import asyncio
 import contextlib
 import functools
+import gc
 import ipaddress
 import json
 import logging
@@ -25,7 +26,6 @@ from billing.access import Access, Level, Rates
 from network.dialects import DIALECTS
 from network.render import Line, accept
 from radius import dictionary
-from radius.credentials import nt_hash
 from radius.table import Client, Grant, GrantTable
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,9 @@ class Publisher:
             rows.extend(page)
             after = page[-1].id
         done = 0
+        # The rows live until the end: the collector need not go through them again and again.
+        gc.collect()
+        gc.freeze()
 
         def compiled() -> Iterator[tuple[bytes, Grant]]:
             nonlocal done
@@ -131,6 +134,7 @@ class Publisher:
 
         marks = {"mark": mark, "installation": installation}
         self._table.replace_all(compiled(), marks)
+        gc.unfreeze()
         if progress is not None:
             progress(total, total)
         log.info("grant table rebuilt: %d logins", total)
@@ -164,7 +168,6 @@ class Publisher:
             contract_id=row.contract_id,
             generation=row.generation,
             password=password,
-            nt=nt_hash(password.decode()),
             replies=self._compile(rates.at(Level(row.level)), line),
         )
 

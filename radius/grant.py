@@ -63,7 +63,6 @@ class Grant:
     Attributes:
         generation: of the access decision that `replies` say, u32.
         password: as the subscriber types it, octets.
-        nt: NT hash of the password, 16 octets, for MS-CHAP.
         replies: dialect -> encoded attributes of the Access-Accept, without Message-Authenticator
             and Class.
     """
@@ -72,7 +71,6 @@ class Grant:
     contract_id: int
     generation: int
     password: bytes = field(repr=False)
-    nt: bytes = field(repr=False)
     replies: Mapping[str, bytes]
 
 
@@ -94,9 +92,7 @@ class Rows:
             LocalError: a number or a reply does not fit.
         """
         try:
-            sealed = self._seal(
-                _SIZE.pack(len(grant.password)) + grant.password + grant.nt, b"grant:" + username
-            )
+            sealed = self._seal(grant.password, b"grant:" + username)
             parts = [
                 _HEAD.pack(epoch, grant.login_id, grant.contract_id, grant.generation, len(sealed)),
                 sealed,
@@ -115,17 +111,14 @@ class Rows:
         """
         _, login_id, contract_id, generation, size = _HEAD.unpack_from(row)
         at = _HEAD.size + size
-        clear = self._open(row[_HEAD.size : at], b"grant:" + username)
-        password_end = 2 + _SIZE.unpack_from(clear)[0]
+        password = self._open(row[_HEAD.size : at], b"grant:" + username)
         replies = {}
         while at < len(row):
             dialect_end = at + 1 + row[at]
             end = dialect_end + 2 + _SIZE.unpack_from(row, dialect_end)[0]
             replies[row[at + 1 : dialect_end].decode()] = row[dialect_end + 2 : end]
             at = end
-        return Grant(
-            login_id, contract_id, generation, clear[2:password_end], clear[password_end:], replies
-        )
+        return Grant(login_id, contract_id, generation, password, replies)
 
     def write_client(self, client: Client) -> bytes:
         """One NAS as a row.

@@ -171,7 +171,7 @@ class Worker:
                 self._counters.bump("table_incomplete")
                 return None
             return self._reject(packet, nas, b"")
-        match authenticate(packet, nas.secret, grant.password, nt=grant.nt or None):
+        match authenticate(packet, nas.secret, grant.password):
             case Refused(attributes=attributes):
                 return self._reject(packet, nas, attributes)
             case Accepted(attributes=attributes):

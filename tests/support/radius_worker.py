@@ -48,7 +48,6 @@ def grant(login_id: int, password: str = "correct horse", generation: int = 1) -
         contract_id=login_id + 1000,
         generation=generation,
         password=password.encode(),
-        nt=nt_hash(password),
         replies={"mikrotik": RATE},
     )
 

@@ -34,7 +34,6 @@ def test_a_grant_is_found_as_it_was_written(tmp_path: Path) -> None:
         contract_id=2**41,
         generation=2**32 - 1,
         password="sênha".encode(),
-        nt=bytes(range(16)),
         replies={"mikrotik": b"\x01" * 300, "wispr": b"", "accel_ppp": b"\x02"},
     )
     with opened(tmp_path) as table:
@@ -189,7 +188,6 @@ def test_nothing_secret_is_readable_in_the_file(tmp_path: Path) -> None:
         table.write_clients([client()])
     octets = (tmp_path / "data.mdb").read_bytes()
     assert b"correct horse" not in octets
-    assert grant(1).nt not in octets
     assert client().secret not in octets
     assert (tmp_path / "data.mdb").stat().st_mode & 0o077 == 0
     assert "correct" not in repr(grant(1, password="correct horse"))
