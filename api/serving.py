@@ -1,24 +1,15 @@
 """The HTTP server of the API role, ended by the role's own signals."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvicorn
 
 from api.app import create_app
 from api.enforce import Enforcer
 from api.house import House
+from api.http.server import Server
 from api.rehearsal_clock import ClockMover
 from radius.client import DynauthClient
-
-
-class _Server(uvicorn.Server):
-    """Signals are the role's business, not the server's."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def serve(house: House, stop: asyncio.Event, grace_s: int) -> None:
@@ -26,7 +17,7 @@ async def serve(house: House, stop: asyncio.Event, grace_s: int) -> None:
     settings = house.settings
     house.load_calendar()  # now, so that the first request does not wait for it
     mover = ClockMover(house, Enforcer(house, DynauthClient()))
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             create_app(house, clock_mover=mover.move),
             host=settings.http_host,

@@ -35,7 +35,7 @@ def configure(level: str, role: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Access lines and query echoes carry what must not be logged, and say little.
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "apscheduler"):
+    for noisy in ("alembic", "apscheduler", "httpcore", "httpx", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -21,6 +21,7 @@ import httpx
 import uvicorn
 
 from api.failures import Refused
+from api.http.server import Server
 from api.rehearsal.demo_cast import DIALECTS, PLANS, Actor
 from api.rehearsal.nas import SimulatedNas
 from api.rehearsal.nas_config import NasConfig
@@ -71,15 +72,16 @@ class Stage:
         }
 
     async def __aenter__(self) -> Self:
-        psp = uvicorn.Server(
+        psp = Server(
             uvicorn.Config(
                 create_psp(f"http://127.0.0.1:{self._http_port}/webhooks/pix"),
                 port=self._psp_port,
                 log_config=None,
+                log_level="warning",
                 access_log=False,
             )
         )
-        serving = asyncio.create_task(psp._serve())
+        serving = asyncio.create_task(psp.serve())
         self._stack.push_async_callback(_end_server, psp, serving)
         for nas in self._nases.values():
             await self._stack.enter_async_context(nas)

@@ -307,7 +307,7 @@ class Uow:
             )
 
 
-_AWAY = "the database cannot be reached"
+_AWAY = "the database cannot be reached; see that PostgreSQL runs and what RELIGA_DATABASE_URL says"
 
 
 def is_away(error: BaseException) -> bool:
