@@ -20,12 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.crashpoints import reach
 from api.house import House
 from api.store import grants
+from api.store.secrets import SecretError
 from api.store.uow import DatabaseAway
 from api.waiting import wait_for, wait_for_either
 from billing.access import Access, Level, Rates
 from network.dialects import DIALECTS
 from network.render import Line, accept
 from radius import dictionary
+from radius.errors import LocalError
 from radius.table import Client, Grant, GrantTable
 
 log = logging.getLogger(__name__)
@@ -64,8 +66,9 @@ class Publisher:
                 woken.clear()
                 try:
                     await self.publish()
-                except DatabaseAway as error:
-                    log.warning("publisher waits for the database: %s", error)
+                except (DatabaseAway, LocalError) as error:
+                    # Workers go on from the table as it is, whether the database or the disk fails.
+                    log.warning("publisher waits: %s", error)
                     await wait_for(stop, 1.0)
                     continue
                 await wait_for_either(woken, stop, LOOK_EVERY_S)
@@ -126,8 +129,9 @@ class Publisher:
         def compiled() -> Iterator[tuple[bytes, Grant]]:
             nonlocal done
             for row in rows:
-                if not row.ended:
-                    yield row.username.encode(), self._grant(row)
+                grant = None if row.ended else self._grant(row)
+                if grant is not None:
+                    yield row.username.encode(), grant
                 done += 1
                 if progress is not None and done % 1_000 == 0:
                     progress(done, total)
@@ -150,10 +154,19 @@ class Publisher:
             # A rename is the table's business: it knows which name the login had.
             if before is not None and after is None:
                 yield before, None
-            if row is not None and after is not None:
-                yield after, self._grant(row)
+            grant = self._grant(row) if row is not None and after is not None else None
+            if after is not None and grant is not None:
+                yield after, grant
 
-    def _grant(self, row: Row[Any]) -> Grant:
+    def _grant(self, row: Row[Any]) -> Grant | None:
+        """The grant of a row; None, and said so, for one that cannot be granted: others can."""
+        try:
+            return self._granted(row)
+        except (SecretError, LocalError) as error:
+            log.error("login %d cannot be published: %s", row.id, error)
+            return None
+
+    def _granted(self, row: Row[Any]) -> Grant:
         password = self._house.secrets.open("logins", row.username, "password", row.password)
         rates = Rates(row.down_bps, row.up_bps, row.reduced_down_bps, row.reduced_up_bps)
         line = Line(
@@ -177,16 +190,17 @@ class Publisher:
         return {dialect: dictionary.encode(accept(dialect, access, line)) for dialect in DIALECTS}
 
     async def _clients(self, connection: AsyncConnection) -> list[Client]:
-        return [
-            Client(
-                nas_id=row.id,
-                network=ipaddress.ip_network(row.address),
-                secret=self._house.secrets.open("nases", row.name, "secret", row.secret),
-                dialect=row.dialect,
-                require_message_authenticator=row.require_message_authenticator,
-            )
-            for row in await grants.nas_rows(connection)
-        ]
+        clients = []
+        for row in await grants.nas_rows(connection):
+            try:
+                secret = self._house.secrets.open("nases", row.name, "secret", row.secret)
+            except SecretError as error:
+                log.error("NAS %s cannot be published: %s", row.name, error)
+                continue
+            network = ipaddress.ip_network(row.address)
+            wanted = row.require_message_authenticator
+            clients.append(Client(row.id, network, secret, row.dialect, wanted))
+        return clients
 
     async def _beat(self) -> None:
         state = {

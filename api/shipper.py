@@ -11,6 +11,8 @@ import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
 from api.crashpoints import reach
 from api.house import House
 from api.store.accounting import SessionChange, close_all, upsert
@@ -29,6 +31,8 @@ LOOK_EVERY_S = 0.02
 # A record stamped outside of this window carries a clock that cannot be believed.
 STAMP_PAST = timedelta(days=7)
 STAMP_FUTURE = timedelta(minutes=5)
+# 64 bits of a counter do not fit a signed column; who claims more than this lies.
+OCTETS_MAX = 2**63 - 1
 
 
 class Shipper:
@@ -72,11 +76,22 @@ class Shipper:
                 journal = self._journals[path] = Journal(path, self._max_bytes)
             entries = journal.read(BATCH)
             if entries:
-                await self._ship(entries)
+                await self._ship_what_can_be(entries)
                 reach("records-shipped")
                 await asyncio.to_thread(journal.discard, entries[-1].sequence)
                 shipped += len(entries)
         return shipped
+
+    async def _ship_what_can_be(self, entries: list[Entry]) -> None:
+        """A record that the database refuses is left out, alone, and said so (N5, T34)."""
+        try:
+            await self._ship(entries)
+        except DBAPIError as error:
+            if len(entries) == 1:
+                log.error("accounting record from %s refused: %s", entries[0].source, error.orig)
+                return
+            for entry in entries:
+                await self._ship_what_can_be([entry])
 
     async def _ship(self, entries: list[Entry]) -> None:
         pending: dict[bytes, SessionChange] = {}
@@ -123,8 +138,8 @@ class Shipper:
             updated_at=at,
             stopped_at=at if stopped else None,
             session_seconds=record.session_seconds,
-            input_octets=record.input_octets,
-            output_octets=record.output_octets,
+            input_octets=min(record.input_octets, OCTETS_MAX),
+            output_octets=min(record.output_octets, OCTETS_MAX),
             terminate_cause=record.terminate_cause if stopped else None,
             received_at=received_at,
         )

@@ -313,8 +313,10 @@ _AWAY = "the database cannot be reached; see that PostgreSQL runs and what RELIG
 def is_away(error: BaseException) -> bool:
     """Whether this error says that the server is away, and not that a statement was wrong."""
     if isinstance(error, psycopg.OperationalError):
-        # A failed connect has no SQLSTATE; class 57P is shutdown or start-up, 08 the connection.
-        return error.sqlstate is None or error.sqlstate[:3] == "57P" or error.sqlstate[:2] == "08"
+        # A failed connect has no SQLSTATE; class 57P is shutdown or start-up, 08 the connection,
+        # 53 a full disk or no memory or connection left: all pass without our doing.
+        state = error.sqlstate
+        return state is None or state[:3] == "57P" or state[:2] in ("08", "53")
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or (
             isinstance(error.orig, BaseException) and is_away(error.orig)

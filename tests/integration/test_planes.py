@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from itertools import permutations
@@ -16,7 +17,8 @@ from api.house import House
 from api.publisher import Publisher
 from api.shipper import Shipper
 from radius import dictionary, session_class
-from radius.codec import Code, Secret, encode_request
+from radius.accounting import Record, read
+from radius.codec import Code, Packet, Secret, encode_request
 from radius.journal import Journal
 from radius.table import GrantTable
 from tests.support.database import Added, add_contract, add_nas, add_plan
@@ -315,3 +317,51 @@ async def test_a_record_that_cannot_be_read_holds_up_no_other(line: Line) -> Non
     unknown = line.record(99)
     await line.tell((*broken[:3], b"\x04\x01\x00\x14" + bytes(16)), unknown, line.record(START))
     assert len(await line.rows()) == 1
+
+
+async def test_a_counter_beyond_belief_harms_only_itself(line: Line) -> None:
+    most = 2**32 - 1
+    told = line.record(
+        INTERIM, 60, Acct_Input_Octets=most, Acct_Input_Gigawords=most, Framed_IPv6_Prefix="::1/3"
+    )
+    await line.tell(told)
+    assert (await line.row())["input_octets"] == 2**63 - 1
+
+
+async def test_what_the_database_refuses_is_left_out_alone(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reading(packet: Packet) -> Record:
+        record = read(packet)
+        return replace(record, ipv4="nonsense") if record.acct_session_id == "bad" else record
+
+    monkeypatch.setattr("api.shipper.read", reading)
+    names = ("s1", "bad", "s2")
+    await line.tell(*[line.record(START, session_id=name) for name in names])
+    assert [row["acct_session_id"] for row in await line.rows()] == ["s1", "s2"]
+    assert "refused" in caplog.text
+
+
+async def test_a_login_that_does_not_open_is_left_out_alone(
+    house: House, table: GrantTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = await add_plan(house)
+    await add_nas(house, "good")
+    spoilt = await add_contract(house, plan, "spoilt")
+    await add_contract(house, plan, "fine")
+    async with house.store.writing() as connection:
+        await connection.execute(
+            text("update logins set password = 'x' where id = :id"), {"id": spoilt.login_id}
+        )
+        await connection.execute(
+            text(
+                "insert into nases (name, address, secret, dialect)"
+                " values ('bad', '10.1.1.1', 'x', 'mikrotik')"
+            )
+        )
+    await Publisher(house, table, "test").publish()
+    assert table.find(b"spoilt") is None
+    assert table.find(b"fine") is not None
+    assert len(table.clients()) == 1
+    assert f"login {spoilt.login_id} cannot be published" in caplog.text
+    assert "NAS bad cannot be published" in caplog.text
