@@ -33,6 +33,7 @@ from radius.table import Client, Grant, GrantTable
 log = logging.getLogger(__name__)
 
 PAGE = 5_000
+PROGRESS_EVERY = 10_000
 LOOK_EVERY_S = 5.0
 BEAT_EVERY_S = 5.0
 
@@ -65,7 +66,7 @@ class Publisher:
             while not stop.is_set():
                 woken.clear()
                 try:
-                    await self.publish()
+                    await self.publish(_tell_progress)
                 except (DatabaseAway, LocalError) as error:
                     # Workers go on from the table as it is, whether the database or the disk fails.
                     log.warning("publisher waits: %s", error)
@@ -133,14 +134,12 @@ class Publisher:
                 if grant is not None:
                     yield row.username.encode(), grant
                 done += 1
-                if progress is not None and done % 1_000 == 0:
+                if progress is not None and done % PROGRESS_EVERY == 0:
                     progress(done, total)
 
         marks = {"mark": mark, "installation": installation}
         self._table.replace_all(compiled(), marks)
         gc.unfreeze()
-        if progress is not None:
-            progress(total, total)
         log.info("grant table rebuilt: %d logins", total)
         return total
 
@@ -221,3 +220,8 @@ class Publisher:
             if self._table.marked("mark") is not None:
                 with contextlib.suppress(DatabaseAway):
                     await self._beat()
+
+
+def _tell_progress(done: int, total: int) -> None:
+    """A line of log now and then: a node has no terminal of its own to draw a bar on."""
+    log.info("publishing grants: %d of %d", done, total)
