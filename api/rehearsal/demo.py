@@ -27,7 +27,9 @@ Standing = str
 SETTLE_WITHIN_S = 10.0
 DAYS_MAX = 60
 # Debtors do not all pay in the same instant.
-PAY_EVERY_S = 0.08
+PAY_EVERY_S = 0.1
+# Of those who pay in time, so many by Pix.
+BY_PIX = 30
 # Nothing can happen sooner after a notice or a step of this policy.
 QUIET_DAYS = 14
 
@@ -81,10 +83,17 @@ async def _play(stage: Stage, step: _Steps) -> dict[str, object]:
     invoices = await stage.issue(actors, due_on)
     step(f"{len(invoices)} invoices issued on {today}, due {due_on}")
     await stage.move_clock(due_on)
-    on_time = await stage.pay([invoices[a.username] for a in actors if a.role == "good"])
-    step(f"{len(on_time)} subscribers pay by Pix on the due date, {len(debtors)} do not")
+    on_time = [a for a in actors if a.role == "good"]
+    at_counter, by_pix = on_time[BY_PIX:], on_time[:BY_PIX]
+    await stage.pay([invoices[a.username] for a in by_pix])
+    await stage.take(at_counter, invoices)
+    step(
+        f"{len(by_pix)} subscribers pay by Pix on the due date, {len(at_counter)} at the counter,"
+        f" {len(debtors)} do not"
+    )
 
-    day = await _walk(stage, due_on, lambda: stage.mails() == len(debtors))
+    first_day = due_on + timedelta(days=2)
+    day = await _walk(stage, first_day, lambda: stage.mails() == len(debtors))
     step(f"{stage.mails()} notices sent and proven on {day}")
     quiet = timedelta(days=QUIET_DAYS)
     day = await _walk(stage, day + quiet, lambda: _all(stage, debtors, "reduced"))

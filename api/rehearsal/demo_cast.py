@@ -32,8 +32,8 @@ PLANS: tuple[dict[str, object], ...] = (
     },
 )
 DIALECTS: tuple[DialectName, ...] = ("mikrotik", "accel_ppp", "wispr")
-SUBSCRIBERS = 210
-DEBTORS = 60
+SUBSCRIBERS = 200
+DEBTORS = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,6 +275,21 @@ class Stage:
             await asyncio.sleep(next_at - time.monotonic())
         return told
 
+    async def take(self, actors: Sequence[Actor], invoices: Mapping[str, int]) -> None:
+        """Take these subscribers' money at the counter."""
+
+        async def one(actor: Actor) -> None:
+            body = {
+                "invoice_id": invoices[actor.username],
+                "amount_cents": actor.plan["price_cents"],
+                "method": "cash",
+                "reference": f"receipt-{actor.index}",
+            }
+            async with self._at_once:
+                await self.post("/payments", body)
+
+        await asyncio.gather(*[one(actor) for actor in actors])
+
 
 def _answer(response: httpx.Response) -> Any:
     if response.is_error:
