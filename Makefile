@@ -37,8 +37,8 @@ test: $(VENV)/.tests ## all tests (installs Debian packages they need when root)
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/.tests ## formatter, linter, types, import contracts
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --no-cache .
+	@$(BIN)/ruff check --no-cache .
 	@$(BIN)/mypy . --no-error-summary
 	@$(BIN)/lint-imports --no-cache
 

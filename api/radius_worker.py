@@ -10,9 +10,8 @@ import socket
 import sys
 from pathlib import Path
 
-from radius.server import WorkerSettings, serve
-
 from config import logging
+from radius.server import WorkerSettings, serve
 
 
 def main() -> int:

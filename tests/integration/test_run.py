@@ -69,6 +69,15 @@ def test_a_life_started_killed_in_parts_stopped_and_started_again(folder: Path) 
                 pytest.fail(f"{role} was not started again")
             product.await_ready()
 
+        # So may the database's server: requests wait with 503 until it is back.
+        server = (product.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0]
+        os.kill(int(server), signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while embedded.running(product.data_dir):
+            assert time.monotonic() < deadline
+        product.await_ready()
+        assert embedded.running(product.data_dir)
+
         began = time.monotonic()
         assert product.stop() == 0
         assert time.monotonic() - began < 10
