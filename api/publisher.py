@@ -138,8 +138,10 @@ class Publisher:
                     progress(done, total)
 
         marks = {"mark": mark, "installation": installation}
-        self._table.replace_all(compiled(), marks)
-        gc.unfreeze()
+        try:
+            self._table.replace_all(compiled(), marks)
+        finally:
+            gc.unfreeze()
         log.info("grant table rebuilt: %d logins", total)
         return total
 
