@@ -7,6 +7,7 @@ even in rehearsal: they measure.
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -23,8 +24,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     func,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, CIDR, INET, JSONB
 
@@ -119,6 +122,12 @@ plans = Table(
     Column("ipv4_pool", Text),
     Column("ipv6_pool", Text),
     Column("simultaneous_use", Integer, nullable=False, server_default="1"),
+    # What happens to one session more than that.
+    Column("simultaneous_policy", Text, nullable=False, server_default="reject"),
+    # Octets in both directions of one cycle; past it the line runs at the quota's rates.
+    Column("quota_octets", BigInteger),
+    Column("quota_down_bps", BigInteger),
+    Column("quota_up_bps", BigInteger),
     CheckConstraint(
         "0 < reduced_down_bps and reduced_down_bps <= down_bps"
         " and 0 < reduced_up_bps and reduced_up_bps <= up_bps",
@@ -126,6 +135,14 @@ plans = Table(
     ),
     CheckConstraint("price_cents >= 0", name="price"),
     CheckConstraint("simultaneous_use > 0", name="simultaneous_use"),
+    CheckConstraint(
+        "simultaneous_policy in ('reject', 'drop_oldest', 'allow')", name="simultaneous_policy"
+    ),
+    CheckConstraint(
+        "num_nulls(quota_octets, quota_down_bps, quota_up_bps) in (0, 3) and quota_octets > 0"
+        " and quota_down_bps between 1 and down_bps and quota_up_bps between 1 and up_bps",
+        name="quota",
+    ),
 )
 
 nases = Table(
@@ -138,6 +155,10 @@ nases = Table(
     Column("dialect", Text, nullable=False),
     Column("coa_port", Integer, nullable=False, server_default="3799"),
     Column("require_message_authenticator", Text, nullable=False, server_default="yes"),
+    # It counts in 32 bits and starts over, without telling of it by Gigawords.
+    Column("wraps_at_4_gib", Boolean, nullable=False, server_default=false()),
+    # Input is what came from the subscriber (RFC 2866 section 5.3); some NASes mean the reverse.
+    Column("input_is_upload", Boolean, nullable=False, server_default=true()),
     CheckConstraint("coa_port between 1 and 65535", name="coa_port"),
     CheckConstraint("require_message_authenticator in ('yes', 'no', 'auto')", name="require_ma"),
 )
@@ -172,11 +193,21 @@ contracts = Table(
     # [{"level": ..., "entered_on": ...}], mild to severe
     Column("rungs", JSONB, nullable=False, server_default="[]"),
     _instant("review_on"),
+    # The day of month on which the traffic quota starts anew; null: the due day.
+    Column("quota_reset_day", SmallInteger),
+    # The quota is used up until this local day begins; null: it is not.
+    Column("quota_spent_until", Date),
     CheckConstraint("due_day between 1 and 31", name="due_day"),
+    CheckConstraint("quota_reset_day between 1 and 31", name="quota_reset_day"),
     CheckConstraint(f"level in {LEVELS}", name="level"),
     CheckConstraint("generation > 0", name="generation"),
     Index("ix_contracts_review_on", "review_on", postgresql_where=text("review_on is not null")),
     Index("ix_contracts_level", "level"),
+    Index(
+        "ix_contracts_quota_spent_until",
+        "quota_spent_until",
+        postgresql_where=text("quota_spent_until is not null"),
+    ),
 )
 
 logins = Table(
@@ -482,6 +513,27 @@ sessions = Table(
     Index("ix_sessions_open_contract", "contract_id", postgresql_where=text("stopped_at is null")),
     Index("ix_sessions_open_nas", "nas_id", postgresql_where=text("stopped_at is null")),
     Index("ix_sessions_started_at", "started_at"),
+)
+
+# Traffic of a contract in whole hours (UTC) and in days of the provider's time zone.
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column("contract_id", BigInteger, ForeignKey("contracts.id"), primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True),
+    Column("down_octets", BigInteger, nullable=False),
+    Column("up_octets", BigInteger, nullable=False),
+    CheckConstraint("down_octets >= 0 and up_octets >= 0", name="octets"),
+)
+
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("contract_id", BigInteger, ForeignKey("contracts.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("down_octets", BigInteger, nullable=False),
+    Column("up_octets", BigInteger, nullable=False),
+    CheckConstraint("down_octets >= 0 and up_octets >= 0", name="octets"),
 )
 
 network_actions = Table(
