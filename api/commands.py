@@ -44,7 +44,7 @@ async def check_config(settings: Settings) -> int:
     from sqlalchemy import make_url
 
     from api import mail
-    from api.node import PortInUse
+    from api.ports import PortInUse
     from api.run import check_ports
 
     for name, value in settings.model_dump().items():

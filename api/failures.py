@@ -11,8 +11,8 @@ def is_expected(error: BaseException) -> bool:
     from pydantic import ValidationError
 
     from api.importer import ImportRefused
-    from api.node import PortInUse
     from api.operators import NameTaken
+    from api.ports import PortInUse
     from api.store.embedded import EmbeddedError
     from api.store.secrets import BadKey, LostKey, SecretError
     from api.store.uow import DatabaseAway

@@ -8,10 +8,12 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from api.house import House
 from api.publisher import Publisher
@@ -19,65 +21,17 @@ from api.shipper import Shipper
 from api.waiting import wait_for
 from config.settings import Settings
 from radius.counters import Counters
-from radius.table import GrantTable
+from radius.table import FORMAT, GrantTable
 
 log = logging.getLogger(__name__)
 
 RESTART_AFTER_S = 0.2
-BIND_PATIENCE_S = 3.0
+# A session that was not heard of for three interims is not counted any more.
+STALE_INTERIMS = 3
+STALE_GRACE_S = 60
 
-
-class PortInUse(Exception):
-    """Another process listens there already. Says which port and what to do."""
-
-
-async def bind_sockets(settings: Settings, port: int, workers: int) -> list[list[socket.socket]]:
-    """Sockets for each worker on one UDP port; refuses a port that somebody else serves.
-
-    SO_REUSEPORT alone would let a second server silently share the port, so it is first taken
-    without it. Workers of a node that just died may hold it for a moment.
-    """
-    families = [(socket.AF_INET6 if ":" in settings.radius_host else socket.AF_INET)]
-    hosts = [settings.radius_host]
-    if settings.radius_host == "0.0.0.0" and socket.has_dualstack_ipv6():  # noqa: S104
-        families.append(socket.AF_INET6)
-        hosts.append("::")
-    deadline = asyncio.get_running_loop().time() + BIND_PATIENCE_S
-    while True:
-        try:
-            for family, host in zip(families, hosts, strict=True):
-                with _open(family, host, port, share=False):
-                    pass
-            return [
-                [
-                    _open(family, host, port, share=True)
-                    for family, host in zip(families, hosts, strict=True)
-                ]
-                for _ in range(workers)
-            ]
-        except OSError as error:
-            if asyncio.get_running_loop().time() > deadline:
-                raise PortInUse(
-                    f"UDP port {port} of {settings.radius_host} cannot be taken"
-                    f" ({error.strerror}); stop what uses it (ss -ulpn 'sport = :{port}')"
-                    " or set RELIGA_RADIUS_AUTH_PORT / RELIGA_RADIUS_ACCT_PORT"
-                ) from error
-            await asyncio.sleep(0.1)
-
-
-def _open(family: int, host: str, port: int, *, share: bool) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if share:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        opened.bind((host, port))
-        opened.setblocking(False)
-    except OSError:
-        opened.close()
-        raise
-    return opened
+# Of one worker: authentication, accounting.
+_Sockets = tuple[Sequence[socket.socket], Sequence[socket.socket]]
 
 
 def worker_count(settings: Settings) -> int:
@@ -100,19 +54,24 @@ class Node:
         self._folder = house.settings.data_dir / "radius"
         self._journals = self._folder / "journal"
         self._journals.mkdir(parents=True, exist_ok=True)
-        self._table_path = self._folder / "grants"
+        # Another version of the rows lives beside it: an upgrade builds its own, and may be undone.
+        self._table_path = self._folder / f"grants-{FORMAT}"
+        self._presence_path = self._folder / f"presence-{_boot_id()}"
         self._table_key = house.secrets.derive("grant-table")
         self._name = f"radius@{socket.gethostname()}:{house.settings.radius_auth_port}"
         self._journal_bytes = house.settings.radius_journal_mib * 2**20
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
+        self._forget_earlier_boots()
         table = GrantTable(self._table_path, self._table_key, readonly=False)
         publisher = Publisher(self._house, table, self._name, self._counted)
         shipper = Shipper(self._house, self._journals, self._journal_bytes)
         async with asyncio.TaskGroup() as group:
-            for index in range(len(self._auth)):
-                group.create_task(self._keep_worker(index, stop))
+            for index, (auth, acct) in enumerate(zip(self._auth, self._acct, strict=True)):
+                # Apart, so that no login waits while accounting is written to disk.
+                for name, given in ((f"auth-{index}", (auth, ())), (f"acct-{index}", ((), acct))):
+                    group.create_task(self._keep_worker(name, given, table, stop))
             group.create_task(publisher.run(stop))
             group.create_task(shipper.run(stop))
 
@@ -123,9 +82,16 @@ class Node:
                 total[name] = total.get(name, 0) + value
         return total
 
-    async def _keep_worker(self, index: int, stop: asyncio.Event) -> None:
+    def _forget_earlier_boots(self) -> None:
+        for path in self._folder.glob("presence-*"):
+            if path != self._presence_path:
+                shutil.rmtree(path)
+
+    async def _keep_worker(
+        self, name: str, sockets: _Sockets, table: GrantTable, stop: asyncio.Event
+    ) -> None:
         while not stop.is_set():
-            worker = await self._start_worker(index)
+            worker = await self._start_worker(name, sockets)
             gone = asyncio.create_task(worker.wait())
             stopped = asyncio.create_task(stop.wait())
             await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -133,12 +99,13 @@ class Node:
             if stop.is_set():
                 await _end(worker)
                 return
-            log.error("RADIUS worker %d ended with %s; starting it again", index, worker.returncode)
+            log.error("RADIUS worker %s ended with %s; starting it again", name, worker.returncode)
+            table.forget_dead_readers()
             await wait_for(stop, RESTART_AFTER_S)
 
-    async def _start_worker(self, index: int) -> asyncio.subprocess.Process:
-        auth = [s.fileno() for s in self._auth[index]]
-        acct = [s.fileno() for s in self._acct[index]]
+    async def _start_worker(self, name: str, sockets: _Sockets) -> asyncio.subprocess.Process:
+        auth, acct = ([sock.fileno() for sock in kind] for kind in sockets)
+        settings = self._house.settings
         worker = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -148,12 +115,15 @@ class Node:
         )
         given = {
             "table_path": str(self._table_path),
-            "journal_path": str(self._journals / f"w{index}"),
-            "counters_path": str(self._folder / f"counters-{index}"),
+            "presence_path": str(self._presence_path),
+            "journal_path": str(self._journals / name),
+            "counters_path": str(self._folder / f"counters-{name}"),
             "table_key": self._table_key.hex(),
             "class_key": self._house.secrets.derive("radius-class").hex(),
             "journal_max_bytes": self._journal_bytes,
-            "log_level": self._house.settings.log_level,
+            "stale_after_s": STALE_INTERIMS * settings.radius_interim_s + STALE_GRACE_S,
+            "reject_delay_s": settings.radius_reject_delay_s,
+            "log_level": settings.log_level,
             "auth_fds": auth,
             "acct_fds": acct,
         }
@@ -162,6 +132,11 @@ class Node:
         worker.stdin.write(json.dumps(given).encode() + b"\n")
         await worker.stdin.drain()
         return worker
+
+
+def _boot_id() -> str:
+    """Changes with every start of the machine: what was not on disk then is gone."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 async def _end(worker: asyncio.subprocess.Process) -> None:

@@ -183,6 +183,8 @@ class Publisher:
             generation=row.generation,
             password=password,
             replies=self._compile(rates.at(Level(row.level)), line),
+            # The other policies are not the workers' business: nobody is kept out by them.
+            sessions_max=row.simultaneous_use if row.simultaneous_policy == "reject" else 0,
         )
 
     @staticmethod

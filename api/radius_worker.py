@@ -29,11 +29,14 @@ def main() -> int:
     node = os.getppid()
     settings = WorkerSettings(
         table_path=Path(given["table_path"]),
+        presence_path=Path(given["presence_path"]),
         journal_path=Path(given["journal_path"]),
         counters_path=Path(given["counters_path"]),
         table_key=bytes.fromhex(given["table_key"]),
         class_key=bytes.fromhex(given["class_key"]),
         journal_max_bytes=given["journal_max_bytes"],
+        stale_after_s=given["stale_after_s"],
+        reject_delay_s=given["reject_delay_s"],
     )
     serve(
         settings,

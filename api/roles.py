@@ -41,7 +41,8 @@ async def serve_worker(settings: Settings, *, with_parent: bool) -> None:
 
 async def serve_radius(settings: Settings, *, with_parent: bool) -> None:
     """One RADIUS node."""
-    from api.node import Node, bind_sockets, worker_count
+    from api.node import Node, worker_count
+    from api.ports import bind_sockets
 
     workers = worker_count(settings)
     auth = await bind_sockets(settings, settings.radius_auth_port, workers)

@@ -12,8 +12,8 @@ from asyncio import FIRST_COMPLETED
 from typing import Any
 
 from api.compose import open_house, prepare
-from api.node import PortInUse, bind_sockets
 from api.operators import ensure_admin
+from api.ports import PortInUse, bind_sockets
 from api.store import embedded
 from api.waiting import wait_for
 from config.settings import Settings

@@ -20,6 +20,7 @@ from radius.errors import PeerError
 USER_NAME: Final = 1
 NAS_PORT: Final = 5
 FRAMED_IP_ADDRESS: Final = 8
+REPLY_MESSAGE: Final = 18
 CLASS: Final = 25
 CALLING_STATION_ID: Final = 31
 NAS_IDENTIFIER: Final = 32

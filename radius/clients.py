@@ -1,10 +1,11 @@
 """Which NAS is asking: the longest prefix that holds its address, and what is known about it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal, cast
 
+from radius import presence
 from radius.codec import Secret
 from radius.grant import Client
 
@@ -23,6 +24,14 @@ class Nas:
     secret: Secret
     dialect: str
     require: Require
+    dialect_octets: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dialect_octets = self.dialect.encode()
+
+    def digest(self, source: str) -> bytes:
+        """8 octets for this NAS at this address: one network of NASes shares a row, not a fate."""
+        return presence.digest(self.nas_id.to_bytes(8, "big"), source.encode())
 
     def learn(self, *, signed: bool, eap: bool) -> bool:
         """Let a verified Access-Request decide `auto`; True if it did.

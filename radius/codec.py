@@ -11,10 +11,10 @@ import hashlib
 import hmac
 import os
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import IntEnum
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from radius.errors import LocalError, PeerError
 
@@ -61,31 +61,43 @@ _ACCOUNTING_RESPONSE: Final = int(Code.ACCOUNTING_RESPONSE)
 _STATUS_SERVER: Final = int(Code.STATUS_SERVER)
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """A well-formed packet, not yet believed.
 
     Attributes:
         authenticator: 16 octets, request or response.
-        attributes: (type, value) in the order of the wire; values of 0 to 253 octets.
         octets: the packet as it came, exactly Length octets, without padding.
+        firsts: of each type the first value; most questions are answered by it.
+        repeats: how many attributes are of a type that was there before.
+        signed_at: where in `octets` the value of the Message-Authenticator begins; 0: nowhere.
     """
 
     code: int
     identifier: int
     authenticator: bytes
-    attributes: tuple[tuple[int, bytes], ...]
     octets: bytes
+    firsts: Mapping[int, bytes]
+    repeats: int
+    signed_at: int
+
+    @property
+    def attributes(self) -> tuple[tuple[int, bytes], ...]:
+        """(type, value) in the order of the wire, values of 0 to 253 octets. Read at each call."""
+        octets, at, found = self.octets, HEADER_OCTETS, []
+        while at < len(octets):
+            end = at + octets[at + 1]
+            found.append((octets[at], octets[at + 2 : end]))
+            at = end
+        return tuple(found)
 
     def first(self, number: int) -> bytes | None:
         """The value of the first attribute of this type."""
-        for kind, value in self.attributes:
-            if kind == number:
-                return value
-        return None
+        return self.firsts.get(number)
 
     def all(self, number: int) -> tuple[bytes, ...]:
         """The values of all attributes of this type, in order."""
+        if not self.repeats or number not in self.firsts:
+            return (self.firsts[number],) if number in self.firsts else ()
         return tuple([value for kind, value in self.attributes if kind == number])
 
     def vendor(self, vendor_id: int, number: int) -> bytes | None:
@@ -94,6 +106,8 @@ class Packet:
         A Vendor-Specific need not follow the recommended layout: where it does not, nothing is
         found and nothing is wrong.
         """
+        if VENDOR_SPECIFIC not in self.firsts:
+            return None
         prefix = vendor_id.to_bytes(4, "big")
         for kind, value in self.attributes:
             if kind == VENDOR_SPECIFIC and value.startswith(prefix):
@@ -152,16 +166,17 @@ def parse(datagram: bytes) -> Packet:
         PeerError: `malformed`, or `bad_message_authenticator` for one that is doubled or not
             18 octets long: only one of several would be verified, and readers differ on which.
     """
-    if len(datagram) < HEADER_OCTETS:
-        raise PeerError(f"{len(datagram)} octets are too few for a packet")
+    size = len(datagram)
+    if size < HEADER_OCTETS:
+        raise PeerError(f"{size} octets are too few for a packet")
     code, identifier, length = _PREFIX.unpack_from(datagram)
     if not HEADER_OCTETS <= length <= PACKET_OCTETS_MAX:
         raise PeerError(f"Length {length} is outside 20..4096")
-    if len(datagram) < length:
-        raise PeerError(f"Length says {length} octets, {len(datagram)} came")
-    octets = datagram if len(datagram) == length else datagram[:length]
-    attributes: list[tuple[int, bytes]] = []
-    signed = False
+    if size < length:
+        raise PeerError(f"Length says {length} octets, {size} came")
+    octets = datagram if size == length else datagram[:length]
+    firsts: dict[int, bytes] = {}
+    repeats = signed_at = 0
     at = HEADER_OCTETS
     last = length - 1
     while at < last:
@@ -170,19 +185,22 @@ def parse(datagram: bytes) -> Packet:
         if end < at + 2 or end > length or not kind:
             raise PeerError(f"attribute at octet {at}: type {kind}, length {end - at}")
         if kind == MESSAGE_AUTHENTICATOR:
-            if signed or end - at != 18:
+            if signed_at or end - at != 18:
                 raise PeerError(
                     "Message-Authenticator twice or not 18 octets long",
                     "bad_message_authenticator",
                 )
-            signed = True
-        attributes.append((kind, octets[at + 2 : end]))
+            signed_at = at + 2
+        if kind in firsts:
+            repeats += 1
+        else:
+            firsts[kind] = octets[at + 2 : end]
         at = end
     if at != length:
         raise PeerError("one octet follows the last attribute")
-    if len(attributes) > ATTRIBUTES_MAX:
-        raise PeerError(f"{len(attributes)} attributes; {ATTRIBUTES_MAX} are the limit")
-    return Packet(code, identifier, octets[4:20], tuple(attributes), octets)
+    if len(firsts) + repeats > ATTRIBUTES_MAX:
+        raise PeerError(f"{len(firsts) + repeats} attributes; {ATTRIBUTES_MAX} are the limit")
+    return Packet(code, identifier, octets[4:20], octets, firsts, repeats, signed_at)
 
 
 def verify_access_request(
@@ -205,13 +223,12 @@ def verify_access_request(
         raise PeerError(f"code {packet.code} is no request for access", "unexpected_code")
     if _verify_message_authenticator(packet, secret, (packet.authenticator,)):
         return True
-    kinds = {kind for kind, _ in packet.attributes}
-    if require == "yes" or packet.code == _STATUS_SERVER or EAP_MESSAGE in kinds:
+    if require == "yes" or packet.code == _STATUS_SERVER or EAP_MESSAGE in packet.firsts:
         raise PeerError(
             "Message-Authenticator missing; see require_message_authenticator for an old NAS",
             "missing_message_authenticator",
         )
-    if PROXY_STATE in kinds:
+    if PROXY_STATE in packet.firsts:
         raise PeerError(
             "Proxy-State without Message-Authenticator may be forged (CVE-2024-3596)",
             "proxy_state_without_ma",
@@ -263,9 +280,10 @@ def encode_reply(
     Raises:
         LocalError: longer than 4096 octets.
     """
-    for kind, value in request.attributes:
-        if kind == PROXY_STATE:
-            attributes += bytes((PROXY_STATE, len(value) + 2)) + value
+    if PROXY_STATE in request.firsts:
+        attributes += b"".join(
+            [attribute(PROXY_STATE, value) for value in request.all(PROXY_STATE)]
+        )
     vector = request.authenticator
     signed_over = vector
     if code == _ACCOUNTING_RESPONSE and request.code != _STATUS_SERVER:
@@ -360,19 +378,15 @@ def _verify_message_authenticator(
     packet: Packet, secret: Secret, vectors: tuple[bytes, ...]
 ) -> bool:
     """True if there and right over one of `vectors`, False if absent, PeerError if wrong."""
-    at = HEADER_OCTETS + 2
-    for kind, value in packet.attributes:
-        if kind == MESSAGE_AUTHENTICATOR:
-            octets = packet.octets
-            for vector in vectors:
-                message = b"".join(
-                    (octets[:4], vector, octets[HEADER_OCTETS:at], _ZEROS, octets[at + 16 :])
-                )
-                if hmac.compare_digest(secret.hmac_md5(message), value):
-                    return True
-            raise PeerError(
-                "wrong Message-Authenticator; is the shared secret the same?",
-                "bad_message_authenticator",
-            )
-        at += len(value) + 2
-    return False
+    at = packet.signed_at
+    if not at:
+        return False
+    octets = packet.octets
+    before, after = octets[HEADER_OCTETS:at], octets[at + 16 :]
+    for vector in vectors:
+        expected = secret.hmac_md5(b"".join((octets[:4], vector, before, _ZEROS, after)))
+        if hmac.compare_digest(expected, octets[at : at + 16]):
+            return True
+    raise PeerError(
+        "wrong Message-Authenticator; is the shared secret the same?", "bad_message_authenticator"
+    )

@@ -28,6 +28,7 @@ NAMES: Final = (
     "missing_message_authenticator",
     "proxy_state_without_ma",
     "accounting_shed",
+    "simultaneous_use",
     "table_incomplete",
     "send_failed",
     "internal_error",

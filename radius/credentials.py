@@ -9,9 +9,9 @@ keys). The algorithms are old and broken in themselves; the NAS chooses them, no
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import Enum
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, NamedTuple, assert_never
 
 from Crypto.Cipher import DES
 from Crypto.Hash import MD4
@@ -57,23 +57,20 @@ _MPPE_ALLOWED: Final = vendor_attribute(
 ) + vendor_attribute(MICROSOFT, MS_MPPE_ENCRYPTION_TYPES, (6).to_bytes(4, "big"))
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The password is known. `attributes` (encoded) belong into the Accept."""
 
     attributes: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """It is not. `attributes` (encoded) belong into the Reject; `reason` is for the operator."""
 
     attributes: bytes
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mschap2Proof:
+class Mschap2Proof(NamedTuple):
     """What the server proves and shares after MS-CHAPv2.
 
     Attributes:
@@ -94,6 +91,14 @@ class Method(Enum):
     MSCHAP2 = "MS-CHAPv2"
 
 
+_PAP: Final = (Method.PAP,)
+_CHAP: Final = (Method.CHAP,)
+_BOTH: Final = (Method.PAP, Method.CHAP)
+_PLAIN: Final = Accepted(b"")
+_WRONG_PAP: Final = Refused(b"", "wrong password (PAP)")
+_WRONG_CHAP: Final = Refused(b"", "wrong password (CHAP)")
+
+
 def authenticate(
     packet: Packet, secret: Secret, password: bytes, *, nt: bytes | None = None
 ) -> Accepted | Refused:
@@ -102,21 +107,17 @@ def authenticate(
     `password` is UTF-8; `nt` is its `nt_hash`, where that is at hand and need not be computed.
     A request without a credential, or with several, is refused: which one counts would be a guess.
     """
-    match _offered(packet):
-        case [Method.PAP]:
-            if check_pap(packet, secret, password):
-                return Accepted(b"")
-            return Refused(b"", "wrong password (PAP)")
-        case [Method.CHAP]:
-            if check_chap(packet, password):
-                return Accepted(b"")
-            return Refused(b"", "wrong password (CHAP)")
-        case [(Method.MSCHAP | Method.MSCHAP2) as method]:
-            return _authenticate_mschap(method, packet, secret, password, nt or _nt_hash(password))
-        case []:
+    offered = _offered(packet)
+    if len(offered) != 1:
+        if not offered:
             return Refused(b"", "no credential that we know (PAP, CHAP, MS-CHAP)")
-        case several:
-            return Refused(b"", "several credentials: " + ", ".join(m.value for m in several))
+        return Refused(b"", "several credentials: " + ", ".join(m.value for m in offered))
+    method = offered[0]
+    if method is Method.PAP:
+        return _PLAIN if check_pap(packet, secret, password) else _WRONG_PAP
+    if method is Method.CHAP:
+        return _PLAIN if check_chap(packet, password) else _WRONG_CHAP
+    return _authenticate_mschap(method, packet, secret, password, nt or _nt_hash(password))
 
 
 def check_pap(packet: Packet, secret: Secret, password: bytes) -> bool:
@@ -244,8 +245,14 @@ def mschap2_response(
     return bytes((identifier, 0)) + peer_challenge + bytes(8) + response
 
 
-def _offered(packet: Packet) -> list[Method]:
-    """Every credential in the packet; one walk, for all but MS-CHAP."""
+def _offered(packet: Packet) -> Sequence[Method]:
+    """Every credential in the packet."""
+    firsts = packet.firsts
+    if not packet.repeats and VENDOR_SPECIFIC not in firsts:
+        # As from most NASes. It needs no walk.
+        if USER_PASSWORD in firsts:
+            return _BOTH if CHAP_PASSWORD in firsts else _PAP
+        return _CHAP if CHAP_PASSWORD in firsts else ()
     found = []
     microsoft = False
     for kind, value in packet.attributes:

@@ -5,10 +5,10 @@ the additional data to the user name or the NAS: a row copied under another name
 Nonces are random: 2**32 rows may be written under one key, a million a day for eleven years.
 
 Rows, big endian:
-    grant   epoch u32, login u64, contract u64, generation u32, sealed (u16 size), replies
-            (dialect u8 size, attributes u16 size) to the end
+    grant   epoch u32, login u64, contract u64, generation u32, sessions_max u16, sealed (u16
+            size), replies (dialect u8 size, attributes u16 size) to the end
     client  NAS u64, network, dialect, policy (u8 sizes), sealed to the end
-    sealed  nonce 12, cipher text, tag 16; of a grant: password (u16 size), NT hash to the end
+    sealed  nonce 12, cipher text, tag 16; of a grant: the password
 """
 
 import os
@@ -16,7 +16,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from radius.errors import LocalError
 
-_HEAD: Final = struct.Struct("!IQQIH")
+_HEAD: Final = struct.Struct("!IQQIHH")
 _SIZE: Final = struct.Struct("!H")
 _NAS: Final = struct.Struct("!Q")
 _NONCE_OCTETS: Final = 12
@@ -65,6 +65,7 @@ class Grant:
         password: as the subscriber types it, octets.
         replies: dialect -> encoded attributes of the Access-Accept, without Message-Authenticator
             and Class.
+        sessions_max: how many sessions at once, u16; one more is rejected. 0: never for that.
     """
 
     login_id: int
@@ -72,6 +73,17 @@ class Grant:
     generation: int
     password: bytes = field(repr=False)
     replies: Mapping[str, bytes]
+    sessions_max: int = 0
+
+
+class Answer(NamedTuple):
+    """Of a `Grant`, what answering one NAS needs. `attributes`: None for a dialect not compiled."""
+
+    login_id: int
+    generation: int
+    sessions_max: int
+    password: bytes
+    attributes: bytes | None
 
 
 class Rows:
@@ -93,10 +105,8 @@ class Rows:
         """
         try:
             sealed = self._seal(grant.password, b"grant:" + username)
-            parts = [
-                _HEAD.pack(epoch, grant.login_id, grant.contract_id, grant.generation, len(sealed)),
-                sealed,
-            ]
+            numbers = (grant.login_id, grant.contract_id, grant.generation, grant.sessions_max)
+            parts = [_HEAD.pack(epoch, *numbers, len(sealed)), sealed]
             for dialect, attributes in grant.replies.items():
                 parts += (_short(dialect), _SIZE.pack(len(attributes)), attributes)
         except struct.error as error:
@@ -109,7 +119,7 @@ class Rows:
         Raises:
             LocalError: sealed under another key or for another name.
         """
-        _, login_id, contract_id, generation, size = _HEAD.unpack_from(row)
+        _, login_id, contract_id, generation, sessions_max, size = _HEAD.unpack_from(row)
         at = _HEAD.size + size
         password = self._open(row[_HEAD.size : at], b"grant:" + username)
         replies = {}
@@ -118,7 +128,27 @@ class Rows:
             end = dialect_end + 2 + _SIZE.unpack_from(row, dialect_end)[0]
             replies[row[at + 1 : dialect_end].decode()] = row[dialect_end + 2 : end]
             at = end
-        return Grant(login_id, contract_id, generation, password, replies)
+        return Grant(login_id, contract_id, generation, password, replies, sessions_max)
+
+    def read_answer(self, username: bytes, row: bytes, dialect: bytes) -> Answer:
+        """Of one row what answers `username` in `dialect`.
+
+        Raises:
+            LocalError: sealed under another key or for another name.
+        """
+        _, login_id, _, generation, sessions_max, size = _HEAD.unpack_from(row)
+        at = _HEAD.size + size
+        password = self._open(row[_HEAD.size : at], b"grant:" + username)
+        attributes = None
+        end = len(row)
+        while at < end:
+            start = at + 1 + row[at]
+            stop = start + 2 + (row[start] << 8 | row[start + 1])
+            if row[at + 1 : start] == dialect:
+                attributes = row[start + 2 : stop]
+                break
+            at = stop
+        return Answer(login_id, generation, sessions_max, password, attributes)
 
     def write_client(self, client: Client) -> bytes:
         """One NAS as a row.

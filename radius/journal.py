@@ -8,6 +8,7 @@ One environment per worker. A killed writer loses only what it had not acknowled
 writing one meta page after all else is on disk.
 """
 
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -126,6 +127,19 @@ class Journal:
         """Whether a packet of any size would stay within the bound."""
         with self._reading() as txn:
             return self._waiting_bytes(txn) + _PACKET_BYTES_MAX <= self._max_bytes
+
+    def fullness(self) -> float:
+        """How full it is, 0 to 1: of its bound, or of its disk where that ends before the bound."""
+        with self._reading() as txn:
+            waiting = self._waiting_bytes(txn)
+        try:
+            disk = os.statvfs(self._path)
+        except OSError as error:
+            raise LocalError(f"journal {self._path}: {error}") from error
+        own = waiting / self._max_bytes
+        if disk.f_bavail * disk.f_frsize >= self._max_bytes - waiting:
+            return own  # the disk may be nearly full, but not for us
+        return max(own, 1.0 - disk.f_bavail / disk.f_blocks)
 
     def read(self, limit: int) -> list[Entry]:
         """The oldest entries, at most `limit`, in sequence."""

@@ -4,9 +4,8 @@ Source: RFC 5080 section 2.2.2. Time is an argument, so a test needs no clock.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from radius.errors import LocalError
 
@@ -23,11 +22,9 @@ class InFlight(Enum):
 PENDING: Final = InFlight.PENDING
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    authenticator: bytes
-    reply: bytes | Literal[InFlight.PENDING]
-    expires_at: float
+# Authenticator, reply, and when it expires. A plain tuple: one is made for every request.
+_Entry: TypeAlias = tuple[bytes, bytes | Literal[InFlight.PENDING], float]
+_EXPIRES_AT: Final = 2
 
 
 class ReplyCache:
@@ -58,18 +55,19 @@ class ReplyCache:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if entry.authenticator != authenticator or entry.expires_at <= now:
+        known, reply, expires_at = entry
+        if known != authenticator or expires_at <= now:
             del self._entries[key]
             return None
-        return entry.reply
+        return reply
 
     def begin(self, key: Key, authenticator: bytes, now: float) -> None:
         """Work on this request starts; it is PENDING until `store` or `forget`."""
-        self._put(key, _Entry(authenticator, PENDING, now + self._ttl_s))
+        self._put(key, (authenticator, PENDING, now + self._ttl_s))
 
     def store(self, key: Key, authenticator: bytes, reply: bytes, now: float) -> None:
         """The reply as sent."""
-        self._put(key, _Entry(authenticator, reply, now + self._ttl_s))
+        self._put(key, (authenticator, reply, now + self._ttl_s))
 
     def forget(self, key: Key) -> None:
         """No reply was made (ours to mend): a retransmission is to be tried afresh."""
@@ -77,10 +75,11 @@ class ReplyCache:
 
     def _put(self, key: Key, entry: _Entry) -> None:
         entries = self._entries
-        entries.pop(key, None)
+        if key in entries:
+            del entries[key]
         entries[key] = entry
-        now = entry.expires_at - self._ttl_s
+        now = entry[_EXPIRES_AT] - self._ttl_s
         oldest = next(iter(entries))
-        while len(entries) > self._entries_max or entries[oldest].expires_at < now:
+        while len(entries) > self._entries_max or entries[oldest][_EXPIRES_AT] < now:
             del entries[oldest]
             oldest = next(iter(entries))

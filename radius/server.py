@@ -8,16 +8,24 @@ import contextlib
 import gc
 import select
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from radius.codec import PACKET_OCTETS_MAX
+from radius.codec import PACKET_OCTETS_MAX, Code
 from radius.worker import Address, Worker, WorkerSettings
 
 __all__ = ["Worker", "WorkerSettings", "serve"]
 
-_DRAIN_DATAGRAMS: Final = 64
+_AUTH_DRAIN: Final = 64
+# Many records to one write to disk; as many as a NAS sends while the disk is written to.
+_ACCT_DRAIN: Final = 256
+# So many full turns in a row are no burst: more arrives than is answered.
+_BEHIND_TURNS: Final = 8
 _STOP_CHECK_S: Final = 0.5
+_HELD_BACK_MAX: Final = 16_384
+_REJECT: Final = int(Code.ACCESS_REJECT)
 _RECEIVE_BUFFER_BYTES: Final = 8 << 20
 # Linux, past net.core.rmem_max for those who may; not named by the socket module.
 _SO_RCVBUFFORCE: Final = 33
@@ -31,8 +39,9 @@ def serve(
 ) -> None:
     """Answer until `stop()`, asked at least twice a second.
 
-    A turn takes up to 64 datagrams from each socket: authentication first, then each accounting
-    socket's as one batch, so that many records share one write to disk.
+    A turn takes up to 64 datagrams from each authentication socket, and up to 256 from each
+    accounting socket as one batch, so that many records share one write to disk. While that write
+    waits nothing else is answered: a node therefore gives each process sockets of one kind.
 
     Args:
         settings: of this worker; see `WorkerSettings`.
@@ -41,9 +50,11 @@ def serve(
         stop: true to end after the turn.
 
     Raises:
-        LocalError: table, journal or counters cannot be opened.
+        LocalError: table, presence, journal or counters cannot be opened.
     """
-    with Worker(settings) as worker, select.epoll() as poller:
+    accounting = bool(acct_sockets)
+    with Worker(settings, accounting=accounting) as worker, select.epoll() as poller:
+        loop = _Loop(worker, settings.reject_delay_s)
         for sock in (*auth_sockets, *acct_sockets):
             sock.setblocking(False)
             _raise_receive_buffer(sock)
@@ -52,33 +63,78 @@ def serve(
         gc.collect()
         gc.freeze()
         while not stop():
-            ready = {descriptor for descriptor, _ in poller.poll(_STOP_CHECK_S)}
+            ready = {descriptor for descriptor, _ in poller.poll(loop.patience_s())}
+            loop.send_held_back()
             for sock in auth_sockets:
                 if sock.fileno() in ready:
-                    for datagram, address in _drain(sock):
-                        reply = worker.handle_access(datagram, address)
-                        if reply is not None:
-                            _send(worker, sock, reply, address)
+                    loop.authenticate(sock)
             for sock in acct_sockets:
                 if sock.fileno() in ready:
-                    for reply, address in worker.handle_accounting(list(_drain(sock))):
-                        _send(worker, sock, reply, address)
+                    loop.account(sock)
 
 
-def _drain(sock: socket.socket) -> Iterator[tuple[bytes, Address]]:
-    # One octet more than a packet may have, so that a longer datagram is seen to be longer.
-    for _ in range(_DRAIN_DATAGRAMS):
+class _Loop:
+    """What one turn does with a socket that has something."""
+
+    def __init__(self, worker: Worker, reject_delay_s: float) -> None:
+        self._worker = worker
+        self._reject_delay_s = reject_delay_s
+        # Rejects that wait, in the order of their time.
+        self._held_back: deque[tuple[float, socket.socket, bytes, Address]] = deque()
+        self._full_turns = 0
+
+    def patience_s(self) -> float:
+        """How long there may be nothing to do."""
+        if not self._held_back:
+            return _STOP_CHECK_S
+        return min(_STOP_CHECK_S, max(0.0, self._held_back[0][0] - time.monotonic()))
+
+    def authenticate(self, sock: socket.socket) -> None:
+        """Answer one by one: no request waits for another's reply."""
+        answer, receive = self._worker.handle_access, sock.recvfrom
+        for _ in range(_AUTH_DRAIN):
+            try:
+                # One octet more than a packet may have, to see that a longer datagram is longer.
+                datagram, address = receive(PACKET_OCTETS_MAX + 1)
+            except OSError:  # nothing left, or an earlier send's error, which is cleared by this
+                return
+            reply = answer(datagram, address)
+            if reply is None:
+                continue
+            if reply[0] == _REJECT and self._reject_delay_s:
+                self._hold_back(sock, reply, address)
+            else:
+                self._send(sock, reply, address)
+
+    def account(self, sock: socket.socket) -> None:
+        """Record together, then answer each."""
+        batch = []
+        for _ in range(_ACCT_DRAIN):
+            try:
+                batch.append(sock.recvfrom(PACKET_OCTETS_MAX + 1))
+            except OSError:
+                break
+        self._full_turns = self._full_turns + 1 if len(batch) == _ACCT_DRAIN else 0
+        behind = self._full_turns > _BEHIND_TURNS
+        for reply, address in self._worker.handle_accounting(batch, behind=behind):
+            self._send(sock, reply, address)
+
+    def send_held_back(self) -> None:
+        """Send the Rejects whose time has come."""
+        while self._held_back and self._held_back[0][0] <= time.monotonic():
+            _, sock, reply, address = self._held_back.popleft()
+            self._send(sock, reply, address)
+
+    def _hold_back(self, sock: socket.socket, reply: bytes, address: Address) -> None:
+        if len(self._held_back) < _HELD_BACK_MAX:  # beyond, silence slows down guessing as well
+            due = time.monotonic() + self._reject_delay_s
+            self._held_back.append((due, sock, reply, address))
+
+    def _send(self, sock: socket.socket, reply: bytes, address: Address) -> None:
         try:
-            yield sock.recvfrom(PACKET_OCTETS_MAX + 1)
-        except OSError:  # nothing left, or an error of an earlier send, which is cleared by this
-            return
-
-
-def _send(worker: Worker, sock: socket.socket, reply: bytes, address: Address) -> None:
-    try:
-        sock.sendto(reply, address)
-    except OSError:  # unreachable, a full buffer, a forged source port 0: the NAS asks again
-        worker.count_send_failure()
+            sock.sendto(reply, address)
+        except OSError:  # unreachable, a full buffer, a forged source port 0: the NAS asks again
+            self._worker.count_send_failure()
 
 
 def _raise_receive_buffer(sock: socket.socket) -> None:

@@ -1,18 +1,23 @@
 """The Class attribute: a NAS repeats it in accounting, and so names the login for us.
 
 `ai:` and 32 hex digits, the shape that FreeRADIUS too takes for the key of a session. They say 16
-octets: login u32, generation u32, nonce u16, and 6 of an HMAC, so that we believe only our own.
+octets: login u32, generation u32, nonce u16, and 6 of a keyed hash (BLAKE2s, RFC 7693), so that we
+believe only our own. HMAC-SHA-256 would take a tenth of what a whole Accept costs.
 """
 
+import functools
+import hashlib
 import hmac
 import struct
+from binascii import hexlify
 from typing import Final
 
 from radius.errors import LocalError
 
 _PREFIX: Final = b"ai:"
 _FIELDS: Final = struct.Struct("!II2s")
-_OCTETS: Final = len(_PREFIX) + 32
+OCTETS: Final = len(_PREFIX) + 32
+_TAG_OCTETS: Final = 6
 
 
 def make(key: bytes, login_id: int, generation: int, nonce: bytes) -> bytes:
@@ -27,12 +32,14 @@ def make(key: bytes, login_id: int, generation: int, nonce: bytes) -> bytes:
         fields = _FIELDS.pack(login_id, generation, nonce)
     except struct.error as error:
         raise LocalError(f"login {login_id}, generation {generation}: beyond 32 bits") from error
-    return _PREFIX + (fields + hmac.digest(key, fields, "sha256")[:6]).hex().encode()
+    state = _keyed(key).copy()
+    state.update(fields)
+    return _PREFIX + hexlify(fields + state.digest())
 
 
 def read(key: bytes, value: bytes) -> tuple[int, int] | None:
     """Login and generation of a Class that `make` issued under `key`; None for any other octets."""
-    if len(value) != _OCTETS or not value.startswith(_PREFIX):
+    if len(value) != OCTETS or not value.startswith(_PREFIX):
         return None
     try:
         login_id, generation, nonce = _FIELDS.unpack_from(bytes.fromhex(value[3:].decode("ascii")))
@@ -41,3 +48,9 @@ def read(key: bytes, value: bytes) -> tuple[int, int] | None:
     if not hmac.compare_digest(make(key, login_id, generation, nonce), value):
         return None
     return login_id, generation
+
+
+@functools.lru_cache(maxsize=4)
+def _keyed(key: bytes) -> "hashlib.blake2s":
+    """The hash, keyed; to be copied. Keys of any length, so they are hashed to fit."""
+    return hashlib.blake2s(key=hashlib.sha256(key).digest(), digest_size=_TAG_OCTETS)

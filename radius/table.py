@@ -8,31 +8,26 @@ Databases in the environment:
     logins   login -> user name, so that a renamed login leaves no second name behind
     clients  position -> row
     meta     name -> u64: format, key_check, epoch, clients_version, complete, and `mark:` names
-
-An environment must not cross a fork, nor be opened twice in a process: a worker opens its own.
 """
 
 import struct
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
-
-import lmdb
+from typing import Final, TypeAlias
 
 from radius.errors import LocalError
-from radius.grant import Client, Grant, Rows, epoch_of, login_of
+from radius.grant import Answer, Client, Grant, Rows, epoch_of, login_of
+from radius.mapped import Mapped, Txn
 
-__all__ = ["Client", "Grant", "GrantTable"]
+__all__ = ["FORMAT", "Answer", "Client", "Grant", "GrantTable"]
 
-_FORMAT: Final = 1
+FORMAT: Final = 2
+"""Of the rows. A node names the directory by it, so that two versions do not share a table."""
+
 _BATCH_ROWS: Final = 5_000
-_READERS_MAX: Final = 510  # processes at once; LMDB's own default is 126
 _U64: Final = struct.Struct("!Q")
 
-_T = TypeVar("_T")
-_Txn: TypeAlias = "lmdb.Transaction[bytes]"  # generic for the type checker only
 _Change: TypeAlias = tuple[bytes, Grant | None]
 
 
@@ -54,42 +49,24 @@ class GrantTable:
     ) -> None:
         self._path = path
         self._rows = Rows(key)
-        # Resizing takes the map away from under a thread that reads.
-        self._lock = threading.Lock()
+        names = (b"grants", b"logins", b"clients", b"meta")
+        self._mapped = Mapped(path, "grant table", names, map_bytes=map_bytes, readonly=readonly)
+        self._grants, self._logins, self._clients, self._meta = self._mapped.databases
         try:
-            if not readonly:
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._env = lmdb.open(
-                str(path),
-                map_size=map_bytes,
-                max_dbs=4,
-                max_readers=_READERS_MAX,
-                readonly=readonly,
-                create=not readonly,
-                mode=0o600,
-            )
-        except (lmdb.Error, OSError) as error:
-            raise LocalError(f"grant table {path}: {error}") from error
-        try:
-            self._open_databases(readonly)
+            self._check(readonly)
         except LocalError:
-            self._env.close()
+            self._mapped.close()
             raise
+        if not readonly:
+            self.forget_dead_readers()
 
-    def _open_databases(self, readonly: bool) -> None:
-        try:
-            self._grants, self._logins, self._clients, self._meta = (
-                self._env.open_db(name, create=not readonly)
-                for name in (b"grants", b"logins", b"clients", b"meta")
-            )
-        except lmdb.Error as error:
-            raise LocalError(f"grant table {self._path}: {error}") from error
+    def _check(self, readonly: bool) -> None:
         found = self._number(b"format")
         if found is None and not readonly:
-            self._apply((), {b"format": _FORMAT, b"key_check": self._rows.key_check})
-        elif found != _FORMAT:
+            self._apply((), {b"format": FORMAT, b"key_check": self._rows.key_check})
+        elif found != FORMAT:
             raise LocalError(
-                f"grant table {self._path} has format {found}, this is {_FORMAT}: stop the node and"
+                f"grant table {self._path} has format {found}, this is {FORMAT}: stop the node and"
                 " remove the directory, it is rebuilt from the database"
             )
         elif self._number(b"key_check") != self._rows.key_check:
@@ -97,8 +74,19 @@ class GrantTable:
                 f"grant table {self._path} was written under another secret key: stop the node and"
                 " remove the directory, it is rebuilt from the database"
             )
-        if not readonly:
-            self._env.reader_check()  # slots of killed workers would keep old pages alive
+
+    def answer(self, username: bytes, dialect: bytes) -> Answer | None:
+        """What to answer the login of exactly this name in this dialect, or None.
+
+        The hot path: one look-up, and of the row only what the answer needs.
+
+        Raises:
+            LocalError: the row does not open.
+        """
+        if not username:  # LMDB has no empty key
+            return None
+        row = self._mapped.get(self._grants, username)
+        return None if row is None else self._rows.read_answer(username, row, dialect)
 
     def find(self, username: bytes) -> Grant | None:
         """The grant of exactly this name, or None.
@@ -108,21 +96,26 @@ class GrantTable:
         """
         if not username:  # LMDB has no empty key
             return None
-        row = self._read(lambda txn: txn.get(username, db=self._grants))
+        row = self._mapped.get(self._grants, username)
         return None if row is None else self._rows.read_grant(username, row)
 
     def username_of(self, login_id: int) -> bytes | None:
         """The name that a login is published under."""
-        return self._read(lambda txn: txn.get(_U64.pack(login_id), db=self._logins))
+        return self._mapped.get(self._logins, _U64.pack(login_id))
+
+    def login_of(self, username: bytes) -> int | None:
+        """The login that is published under this name."""
+        row = self._mapped.get(self._grants, username) if username else None
+        return None if row is None else login_of(row)
 
     def clients(self) -> list[Client]:
         """All NASes, in the order written."""
 
-        def collect(txn: _Txn) -> list[bytes]:
+        def collect(txn: Txn) -> list[bytes]:
             with txn.cursor(self._clients) as cursor:
                 return list(cursor.iternext(keys=False, values=True))
 
-        return [self._rows.read_client(row) for row in self._read(collect)]
+        return [self._rows.read_client(row) for row in self._mapped.read(collect)]
 
     def clients_version(self) -> int:
         """Rises with every `write_clients`. Costs one look-up."""
@@ -137,7 +130,7 @@ class GrantTable:
         return self._number(b"complete") == 1
 
     def __len__(self) -> int:
-        return self._read(lambda txn: int(txn.stat(self._grants)["entries"]))
+        return self._mapped.read(lambda txn: int(txn.stat(self._grants)["entries"]))
 
     def write(self, changes: Iterable[_Change], marks: Mapping[str, int] | None = None) -> None:
         """Apply changes and marks in one durable transaction; None deletes the name.
@@ -161,13 +154,13 @@ class GrantTable:
         rows = [self._rows.write_client(client) for client in clients]
         version = self.clients_version() + 1
 
-        def replace(txn: _Txn) -> None:
+        def replace(txn: Txn) -> None:
             txn.drop(self._clients, delete=False)
             for position, row in enumerate(rows):
                 txn.put(_U64.pack(position), row, db=self._clients)
             txn.put(b"clients_version", _U64.pack(version), db=self._meta)
 
-        self._write(replace)
+        self._mapped.write(replace)
 
     def replace_all(
         self,
@@ -201,8 +194,11 @@ class GrantTable:
 
     def close(self) -> None:
         """Let go of the map."""
-        with self._lock:
-            self._env.close()
+        self._mapped.close()
+
+    def forget_dead_readers(self) -> int:
+        """Free the slots of killed workers; how many there were."""
+        return self._mapped.forget_dead_readers()
 
     def __enter__(self) -> "GrantTable":
         return self
@@ -214,28 +210,28 @@ class GrantTable:
         return self._number(b"epoch") or 0
 
     def _older_than(self, epoch: int) -> list[bytes]:
-        def collect(txn: _Txn) -> list[bytes]:
+        def collect(txn: Txn) -> list[bytes]:
             with txn.cursor(self._grants) as cursor:
                 return [name for name, row in cursor if epoch_of(row) < epoch]
 
-        return self._read(collect)
+        return self._mapped.read(collect)
 
     def _number(self, name: bytes) -> int | None:
-        value = self._read(lambda txn: txn.get(name, db=self._meta))
+        value = self._mapped.get(self._meta, name)
         return None if value is None else _U64.unpack(value)[0]
 
     def _apply(self, changes: Sequence[_Change], numbers: Mapping[bytes, int]) -> None:
         epoch = self._epoch()
 
-        def apply(txn: _Txn) -> None:
+        def apply(txn: Txn) -> None:
             for username, grant in changes:
                 self._put(txn, username, grant, epoch)
             for name, value in numbers.items():
                 txn.put(name, _U64.pack(value), db=self._meta)
 
-        self._write(apply)
+        self._mapped.write(apply)
 
-    def _put(self, txn: _Txn, name: bytes, grant: Grant | None, epoch: int) -> None:
+    def _put(self, txn: Txn, name: bytes, grant: Grant | None, epoch: int) -> None:
         old = txn.get(name, db=self._grants)
         if old is not None and (grant is None or login_of(old) != grant.login_id):
             self._forget_name(txn, login_of(old), name)
@@ -253,44 +249,9 @@ class GrantTable:
             txn.put(login, name, db=self._logins)
         txn.put(name, self._rows.write_grant(name, grant, epoch), db=self._grants)
 
-    def _forget_name(self, txn: _Txn, login_id: int, name: bytes) -> None:
+    def _forget_name(self, txn: Txn, login_id: int, name: bytes) -> None:
         if txn.get(_U64.pack(login_id), db=self._logins) == name:
             txn.delete(_U64.pack(login_id), db=self._logins)
-
-    def _read(self, use: Callable[[_Txn], _T]) -> _T:
-        while True:
-            try:
-                with self._lock:
-                    txn = self._env.begin()
-                    try:
-                        return use(txn)
-                    finally:
-                        txn.abort()  # LMDB keeps what is aborted for the next reader
-            except lmdb.MapResizedError:
-                self._resize(0)  # the writer's map has grown: take its size
-            except lmdb.Error as error:
-                raise LocalError(f"grant table {self._path}: {error}") from error
-
-    def _write(self, change: Callable[[_Txn], None]) -> None:
-        while True:
-            try:
-                with self._lock, self._env.begin(write=True) as txn:
-                    change(txn)
-                return
-            except lmdb.MapFullError:
-                self._env.reader_check()
-                self._resize(2 * self._env.info()["map_size"])
-            except lmdb.MapResizedError:
-                self._resize(0)
-            except lmdb.Error as error:
-                raise LocalError(f"grant table {self._path}: {error}") from error
-
-    def _resize(self, map_bytes: int) -> None:
-        try:
-            with self._lock:
-                self._env.set_mapsize(map_bytes)
-        except lmdb.Error as error:
-            raise LocalError(f"grant table {self._path} cannot grow: {error}") from error
 
 
 def _mark(name: str) -> bytes:

@@ -218,4 +218,8 @@ def test_another_secret_believes_nothing(
 def test_a_packet_is_a_value(attributes: list[tuple[int, bytes]]) -> None:
     body = _octets(attributes)
     octets = b"\x01\x01" + (20 + len(body)).to_bytes(2, "big") + bytes(16) + body
-    assert parse(octets) == Packet(1, 1, bytes(16), tuple(attributes), octets)
+    packet = parse(octets)
+    assert packet.attributes == tuple(attributes)
+    assert packet.firsts == dict(reversed(attributes))
+    repeats = len(attributes) - len(packet.firsts)
+    assert packet == Packet(1, 1, bytes(16), octets, packet.firsts, repeats, 0)

@@ -33,11 +33,14 @@ def settings(folder: Path, journal_max_bytes: int = 16 << 20) -> WorkerSettings:
     """A worker's files under `folder`."""
     return WorkerSettings(
         table_path=folder / "table",
+        presence_path=folder / "presence",
         journal_path=folder / "journal",
         counters_path=folder / "counters",
         table_key=TABLE_KEY,
         class_key=CLASS_KEY,
         journal_max_bytes=journal_max_bytes,
+        stale_after_s=960.0,
+        reject_delay_s=0.0,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from radius import session_class
 from radius.clients import Clients
 from radius.codec import Code, Secret, attribute, encode_request
-from radius.table import Client, Grant, GrantTable
+from radius.table import Answer, Client, GrantTable
 from radius.worker import Worker, WorkerSettings
 from tests.support.radius_worker import (
     CLASS_KEY,
@@ -40,12 +40,14 @@ class Bench:
     def __init__(self, configured: WorkerSettings) -> None:
         self.now = 1_000.0
         self.worker = Worker(configured, monotonic=lambda: self.now, wall=lambda: 1_795_000_000.5)
+        assert self.worker._journal is not None
+        self.journal = self.worker._journal
 
     def counted(self) -> dict[str, int]:
         return {name: count for name, count in self.worker._counters.read().items() if count}
 
     def journalled(self) -> list[bytes]:
-        return [entry.octets for entry in self.worker._journal.read(1_000)]
+        return [entry.octets for entry in self.journal.read(1_000)]
 
 
 @pytest.fixture
@@ -185,7 +187,7 @@ def test_accounting_is_recorded_then_answered(bench: Bench) -> None:
     for (reply, address), request in zip(replies, requests, strict=True):
         assert believed(reply, request).code == Code.ACCOUNTING_RESPONSE
         assert address == NAS
-    entry = bench.worker._journal.read(1)[0]
+    entry = bench.journal.read(1)[0]
     assert (entry.received_at, entry.nas_id, entry.source) == (1_795_000_000.5, 7, "127.0.0.1")
     assert bench.counted() == {"accounting_request": 5, "accounting_response": 5}
 
@@ -223,7 +225,7 @@ def test_a_full_journal_is_silence_for_accounting_only(tmp_path: Path) -> None:
         request = pap(9, b"ana")
         assert believed(worker.handle_access(request, NAS), request).code == Code.ACCESS_ACCEPT
         assert len(bench.journalled()) == answered
-        worker._journal.discard(through=2**63)
+        bench.journal.discard(through=2**63)
         assert len(worker.handle_accounting([(refused, NAS)])) == 1
         assert bench.journalled() == [refused]
 
@@ -262,7 +264,7 @@ def test_the_longest_prefix_wins_and_ipv4_behind_ipv6_is_ipv4(tmp_path: Path) ->
     with bench.worker as worker:
         for host in ("10.9.9.9", "10.1.9.9", "10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1", "::1"):
             worker.handle_accounting([(accounting(1, host.encode()), (host, 40_000, 0, 0))])
-        entries = worker._journal.read(10)
+        entries = bench.journal.read(10)
     assert [(entry.nas_id, entry.source) for entry in entries] == [
         (1, "10.9.9.9"),
         (2, "10.1.9.9"),
@@ -331,13 +333,13 @@ def test_our_own_mistake_is_silence_and_not_a_reject(
 def test_an_unexpected_error_ends_one_packet_only(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(username: bytes) -> Grant | None:
+    def broken(*_: object) -> Answer | None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
-        patched.setattr(bench.worker._table, "find", broken)
+        patched.setattr(bench.worker._table, "answer", broken)
         assert bench.worker.handle_access(pap(1, b"ana"), NAS) is None
-        patched.setattr(bench.worker._journal, "append", broken)
+        patched.setattr(bench.journal, "append", broken)
         assert bench.worker.handle_accounting([(accounting(1, b"s"), NAS)]) == []
     assert bench.counted()["internal_error"] == 2
     assert bench.counted()["accounting_shed"] == 1

@@ -1,0 +1,188 @@
+"""Who is on the line, as far as this node's NASes said: the memory behind Simultaneous-Use.
+
+All workers of a node share it, because a login's second request may reach another worker than its
+first. An Accept reserves a place until the Start comes, so that two requests at the same moment
+cannot both find the last place free.
+
+It is a witness for rejecting, never for accepting: what is lost or unknown lets the login in. So no
+write waits for the disk, and a machine's restart begins with nothing.
+
+Row of a login: entries of 33 octets, oldest first.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from radius.mapped import Mapped, Txn
+
+_U64: Final = struct.Struct("!Q")
+_F64: Final = struct.Struct("!d")
+_ENTRY: Final = struct.Struct("!8s8s8sdB")
+_MAP_BYTES: Final = 8 << 30  # of addresses; the file is as large as what was ever in it at once
+
+RESERVED_S: Final = 10.0
+"""What a NAS may take from Accept to Start."""
+
+_ENTRIES_MAX: Final = 32  # of one login: a NAS that invents sessions fills a page, not the disk
+
+
+# An entry: session key 8, station 8, NAS 8, heard at (seconds since 1970), state. Plain tuples,
+# because this runs for every login.
+_Entry: TypeAlias = tuple[bytes, bytes, bytes, float, int]
+_KEY, _STATION, _NAS, _HEARD_AT, _STATE = range(5)
+
+_RESERVED: Final = 0
+_OPEN: Final = 1
+# Kept for a while: an interim that the Stop overtook must not bring the session back.
+_STOPPED: Final = 2
+
+
+class Heard(NamedTuple):
+    """What one accounting record says of one session."""
+
+    login_id: int
+    key: bytes
+    station: bytes
+    nas: bytes
+    heard_at: float
+    stopped: bool
+
+
+NO_STATION: Final = bytes(8)
+
+
+def station(calling_station_id: bytes | None, nas_port_id: bytes | None) -> bytes:
+    """Where a subscriber's equipment is: 8 octets, `NO_STATION` if the NAS does not say.
+
+    The same equipment on the same port that dials again has lost its line, whatever the NAS knows
+    of it by now, and is not a second one.
+    """
+    if not calling_station_id:
+        return NO_STATION
+    return digest(calling_station_id.lower(), nas_port_id or b"")
+
+
+def digest(*parts: bytes) -> bytes:
+    """8 octets that stand for these."""
+    state = hashlib.blake2s(digest_size=8)
+    for part in parts:
+        state.update(len(part).to_bytes(4, "big") + part)
+    return state.digest()
+
+
+class Presence:
+    """The places taken by each login, in the directory `path`.
+
+    Args:
+        path: shared by the workers of a node.
+        stale_after_s: a session not heard of for so long does not count.
+
+    Raises:
+        LocalError: it cannot be opened, and by every method: it cannot be read or written.
+    """
+
+    def __init__(self, path: Path, stale_after_s: float) -> None:
+        self._lives_s = (RESERVED_S, stale_after_s, stale_after_s)
+        names = (b"places", b"restarts")
+        self._mapped = Mapped(path, "presence", names, map_bytes=_MAP_BYTES, durable=False)
+        self._places, self._restarts = self._mapped.databases
+
+    def take(
+        self, login_id: int, key: bytes, place: bytes, nas: bytes, sessions_max: int, now: float
+    ) -> bool:
+        """Reserve a place for what is about to be accepted; False: all are taken by others.
+
+        Args:
+            login_id: whose.
+            key: of the session to come, `digest` of its Class.
+            place: its `station`.
+            nas: `digest` of the NAS that asks.
+            sessions_max: how many places there are, at least 1.
+            now: seconds since 1970.
+        """
+        login = _U64.pack(login_id)
+
+        def change(txn: Txn) -> bool:
+            others, kept = 0, []
+            for entry in self._entries(txn, login, now):
+                same = _same_line(entry, place, nas)
+                if entry[_STATE] != _STOPPED and not same:
+                    others += 1
+                # What was reserved for the same line was for a dial that came to nothing.
+                if entry[_STATE] != _RESERVED or not same:
+                    kept.append(entry)
+            if others >= sessions_max:
+                return False
+            self._put(txn, login, [*kept, (key, place, nas, now, _RESERVED)])
+            return True
+
+        return self._mapped.write(change)
+
+    def hear(self, told: Iterable[Heard], restarts: Iterable[tuple[bytes, float]] = ()) -> None:
+        """Take in a batch of accounting records, in one transaction.
+
+        Args:
+            told: of sessions.
+            restarts: `digest` of a NAS, and when all its lines went down (Accounting-On or -Off).
+        """
+
+        def change(txn: Txn) -> None:
+            for nas, at in restarts:
+                txn.put(nas, _F64.pack(at), db=self._restarts)
+            for one in told:
+                self._hear(txn, one)
+
+        self._mapped.write(change)
+
+    def forget_dead_readers(self) -> int:
+        """Free the slots of killed workers; how many there were."""
+        return self._mapped.forget_dead_readers()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._mapped.close()
+
+    def _hear(self, txn: Txn, one: Heard) -> None:
+        login = _U64.pack(one.login_id)
+        state = _STOPPED if one.stopped else _OPEN
+        kept = []
+        for entry in self._entries(txn, login, one.heard_at):
+            if entry[_KEY] == one.key:
+                if entry[_STATE] == _STOPPED:
+                    state = _STOPPED
+            elif entry[_STATE] != _RESERVED or not _same_line(entry, one.station, one.nas):
+                kept.append(entry)
+        kept.append((one.key, one.station, one.nas, one.heard_at, state))
+        self._put(txn, login, kept)
+
+    def _entries(self, txn: Txn, login: bytes, now: float) -> list[_Entry]:
+        """The entries that still say something."""
+        row = txn.get(login, None, self._places)
+        if row is None:
+            return []
+        entries: list[_Entry] = []
+        for entry in _ENTRY.iter_unpack(row):
+            heard_at = entry[_HEARD_AT]
+            if now - heard_at < self._lives_s[entry[_STATE]]:
+                restarted_at = txn.get(entry[_NAS], None, self._restarts)
+                if restarted_at is None or _F64.unpack(restarted_at)[0] < heard_at:
+                    entries.append(entry)
+        return entries
+
+    def _put(self, txn: Txn, login: bytes, entries: list[_Entry]) -> None:
+        row = b"".join([_ENTRY.pack(*entry) for entry in entries[-_ENTRIES_MAX:]])
+        txn.put(login, row, True, True, False, self._places)
+
+
+def _same_line(entry: _Entry, place: bytes, nas: bytes) -> bool:
+    """Whether an entry is of the equipment that asks now.
+
+    Without a station only what was merely reserved through the same NAS can be told to be the same:
+    a request repeated under another Identifier.
+    """
+    if entry[_STATION] != place:
+        return False
+    return place != NO_STATION or (entry[_STATE] == _RESERVED and entry[_NAS] == nas)
