@@ -122,7 +122,7 @@ class Node:
             "class_key": self._house.secrets.derive("radius-class").hex(),
             "journal_max_bytes": self._journal_bytes,
             "stale_after_s": STALE_INTERIMS * settings.radius_interim_s + STALE_GRACE_S,
-            "reject_delay_s": settings.radius_reject_delay_s,
+            "reject_step_s": settings.radius_reject_step_s,
             "log_level": settings.log_level,
             "auth_fds": auth,
             "acct_fds": acct,

@@ -36,7 +36,7 @@ def main() -> int:
         class_key=bytes.fromhex(given["class_key"]),
         journal_max_bytes=given["journal_max_bytes"],
         stale_after_s=given["stale_after_s"],
-        reject_delay_s=given["reject_delay_s"],
+        reject_step_s=given["reject_step_s"],
     )
     serve(
         settings,

@@ -33,8 +33,9 @@ class Settings(BaseSettings):
     radius_journal_mib: Annotated[int, Field(ge=1)] = 2048
     # Seconds between interim updates that Access-Accept asks for.
     radius_interim_s: Annotated[int, Field(ge=60)] = 300
-    # An Access-Reject waits so long, which slows down guessing; 0 sends it at once.
-    radius_reject_delay_s: Annotated[float, Field(ge=0, le=10)] = 1.0
+    # Seconds that each Reject beyond three a minute for one name waits longer than the one before,
+    # up to five times as long; it slows down guessing. 0: all are sent at once.
+    radius_reject_step_s: Annotated[float, Field(ge=0, le=10)] = 1.0
     # RFC 5176 section 6.3 leaves pacing to the client; routers answer slowly under load.
     coa_per_s: Annotated[int, Field(ge=1)] = 50
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from radius import presence, session_class
-from radius.accounting import CALLING_STATION_ID, CLASS, NAS_PORT_ID, REPLY_MESSAGE, USER_NAME
+from radius.accounting import CALLING_STATION_ID, CLASS, REPLY_MESSAGE, USER_NAME
 from radius.clients import Nas, plain
 from radius.codec import (
     EAP_MESSAGE,
@@ -16,12 +16,14 @@ from radius.codec import (
     Packet,
     attribute,
     encode_reply,
+    parse,
     verify_access_request,
 )
 from radius.counters import Counters
 from radius.credentials import Refused, authenticate
 from radius.door import Address, Door, open_datagram
 from radius.errors import LocalError
+from radius.guesses import Guesses
 from radius.presence import Presence
 from radius.replay import PENDING, ReplyCache
 from radius.table import Answer, GrantTable
@@ -42,6 +44,7 @@ class Access:
         presence: Presence,
         counters: Counters,
         door: Door,
+        guesses: Guesses,
         class_key: bytes,
         monotonic: Callable[[], float],
         wall: Callable[[], float],
@@ -50,6 +53,7 @@ class Access:
         self._presence = presence
         self._counters = counters
         self._door = door
+        self._guesses = guesses
         self._class_key = class_key
         self._monotonic = monotonic
         self._wall = wall
@@ -63,6 +67,11 @@ class Access:
         except Exception as error:  # noqa: BLE001 -- one packet must not end the service of all
             self._door.failed(source, error)
             return None
+
+    def reject_delay_s(self, datagram: bytes) -> float:
+        """How long the Reject of this request is held back. To be asked once for each."""
+        name = parse(datagram).first(USER_NAME) or b""
+        return self._guesses.delay_s(name, self._monotonic())
 
     def _answer(self, datagram: bytes, source: str, port: int) -> bytes | None:
         now = self._monotonic()
@@ -112,7 +121,7 @@ class Access:
 
     def _place(self, packet: Packet, nas: Nas, source: str, granted: Answer, mark: bytes) -> bool:
         """Whether there is room for one more session; if so it is reserved until the Start."""
-        line = presence.station(packet.first(CALLING_STATION_ID), packet.first(NAS_PORT_ID))
+        line = presence.station(packet.first(CALLING_STATION_ID))
         key, peer = presence.digest(mark), nas.digest(source)
         try:
             return self._presence.take(

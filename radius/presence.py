@@ -54,15 +54,14 @@ class Heard(NamedTuple):
 NO_STATION: Final = bytes(8)
 
 
-def station(calling_station_id: bytes | None, nas_port_id: bytes | None) -> bytes:
-    """Where a subscriber's equipment is: 8 octets, `NO_STATION` if the NAS does not say.
+def station(calling_station_id: bytes | None) -> bytes:
+    """Whose equipment it is: 8 octets, `NO_STATION` if the NAS does not say.
 
-    The same equipment on the same port that dials again has lost its line, whatever the NAS knows
-    of it by now, and is not a second one.
+    The same equipment that dials again has lost its line, whatever the NAS knows of it by now, and
+    is not a second one. The port does not count: many NASes name a new one for every session, and
+    after a power cut nobody must wait until the old session is found dead.
     """
-    if not calling_station_id:
-        return NO_STATION
-    return digest(calling_station_id.lower(), nas_port_id or b"")
+    return digest(calling_station_id.lower()) if calling_station_id else NO_STATION
 
 
 def digest(*parts: bytes) -> bytes:

@@ -15,7 +15,6 @@ from radius.accounting import (
     ACCT_STATUS_TYPE,
     CALLING_STATION_ID,
     CLASS,
-    NAS_PORT_ID,
     USER_NAME,
     Status,
 )
@@ -217,7 +216,7 @@ class Recorder:
             key = presence.digest(nas, packet.first(ACCT_SESSION_ID) or b"")
         if login_id is None:
             return None
-        line = presence.station(packet.first(CALLING_STATION_ID), packet.first(NAS_PORT_ID))
+        line = presence.station(packet.first(CALLING_STATION_ID))
         return Heard(login_id, key, line, nas, _happened(one, received_at), stopped)
 
     @staticmethod

@@ -6,10 +6,10 @@ Blocking epoll with draining is five times cheaper a packet than asyncio's datag
 
 import contextlib
 import gc
+import heapq
 import select
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -54,7 +54,7 @@ def serve(
     """
     accounting = bool(acct_sockets)
     with Worker(settings, accounting=accounting) as worker, select.epoll() as poller:
-        loop = _Loop(worker, settings.reject_delay_s)
+        loop = _Loop(worker)
         for sock in (*auth_sockets, *acct_sockets):
             sock.setblocking(False)
             _raise_receive_buffer(sock)
@@ -76,11 +76,11 @@ def serve(
 class _Loop:
     """What one turn does with a socket that has something."""
 
-    def __init__(self, worker: Worker, reject_delay_s: float) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._reject_delay_s = reject_delay_s
-        # Rejects that wait, in the order of their time.
-        self._held_back: deque[tuple[float, socket.socket, bytes, Address]] = deque()
+        # Rejects that wait: a heap, by when they are due. The number keeps sockets uncompared.
+        self._held_back: list[tuple[float, int, socket.socket, bytes, Address]] = []
+        self._held_back_ever = 0
         self._full_turns = 0
 
     def patience_s(self) -> float:
@@ -101,8 +101,9 @@ class _Loop:
             reply = answer(datagram, address)
             if reply is None:
                 continue
-            if reply[0] == _REJECT and self._reject_delay_s:
-                self._hold_back(sock, reply, address)
+            delay_s = self._worker.reject_delay_s(datagram) if reply[0] == _REJECT else 0
+            if delay_s:
+                self._hold_back(delay_s, sock, reply, address)
             else:
                 self._send(sock, reply, address)
 
@@ -122,13 +123,16 @@ class _Loop:
     def send_held_back(self) -> None:
         """Send the Rejects whose time has come."""
         while self._held_back and self._held_back[0][0] <= time.monotonic():
-            _, sock, reply, address = self._held_back.popleft()
+            _, _, sock, reply, address = heapq.heappop(self._held_back)
             self._send(sock, reply, address)
 
-    def _hold_back(self, sock: socket.socket, reply: bytes, address: Address) -> None:
+    def _hold_back(
+        self, delay_s: float, sock: socket.socket, reply: bytes, address: Address
+    ) -> None:
         if len(self._held_back) < _HELD_BACK_MAX:  # beyond, silence slows down guessing as well
-            due = time.monotonic() + self._reject_delay_s
-            self._held_back.append((due, sock, reply, address))
+            self._held_back_ever += 1
+            due = time.monotonic() + delay_s
+            heapq.heappush(self._held_back, (due, self._held_back_ever, sock, reply, address))
 
     def _send(self, sock: socket.socket, reply: bytes, address: Address) -> None:
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from radius.access import Access
 from radius.counters import Counters
 from radius.door import Address, Door
+from radius.guesses import Guesses
 from radius.journal import Journal
 from radius.presence import Presence
 from radius.recorder import Recorder
@@ -34,7 +35,7 @@ class WorkerSettings:
         class_key: that our Class attributes are known by.
         journal_max_bytes: bound of what waits in the journal.
         stale_after_s: a session not heard of for so long is not counted for Simultaneous-Use.
-        reject_delay_s: how long a Reject is held back, to slow down whoever guesses passwords.
+        reject_step_s: by how much longer each further Reject of one name waits; see `Guesses`.
     """
 
     table_path: Path
@@ -45,7 +46,7 @@ class WorkerSettings:
     class_key: bytes = field(repr=False)
     journal_max_bytes: int
     stale_after_s: float
-    reject_delay_s: float
+    reject_step_s: float
 
 
 class Worker:
@@ -74,8 +75,10 @@ class Worker:
         self._counters = Counters(settings.counters_path)
         door = Door(self._table, self._counters, monotonic)
         key = settings.class_key
+        guesses = Guesses(settings.reject_step_s)
         self._access = Access(
-            self._table, self._presence, self._counters, door, key, monotonic, wall
+            *(self._table, self._presence, self._counters, door, guesses, key),
+            *(monotonic, wall),
         )
         self._journal: Journal | None = None
         if accounting:
@@ -88,6 +91,10 @@ class Worker:
     def handle_access(self, datagram: bytes, address: Address) -> bytes | None:
         """The reply to what came to the authentication port, or None for silence."""
         return self._access.answer(datagram, address)
+
+    def reject_delay_s(self, datagram: bytes) -> float:
+        """How long the Reject of this Access-Request, which was answered so, is held back."""
+        return self._access.reject_delay_s(datagram)
 
     def handle_accounting(
         self, datagrams: Sequence[tuple[bytes, Address]], *, behind: bool = False

@@ -120,7 +120,7 @@ def test_without_the_database_the_api_says_503_and_radius_keeps_answering(folder
         product.start()
         product.import_csv("plans", [plan_row()])
         product.import_csv("nas", [nas_row(nas.name, nas.bind, nas.dialect, nas.coa_port)])
-        product.import_csv("subscribers", [subscriber_row(index) for index in range(20)])
+        product.import_csv("subscribers", [subscriber_row(index) for index in range(21)])
         deadline = time.monotonic() + 20
         while nas.dial([0]) == 0:
             assert time.monotonic() < deadline, "the grants were never published"
@@ -139,7 +139,7 @@ def test_without_the_database_the_api_says_503_and_radius_keeps_answering(folder
         victims = [pid for pid, line in product.pids() if "-m api radius " in line]
         os.kill(victims[0], signal.SIGKILL)
         deadline = time.monotonic() + 30
-        while nas.dial([0]) == 0:
+        while nas.dial([20]) == 0:
             assert time.monotonic() < deadline, "the node did not come back without a database"
 
         assert embedded.start(server) == product.settings["database_url"]
@@ -147,7 +147,7 @@ def test_without_the_database_the_api_says_503_and_radius_keeps_answering(folder
         deadline = time.monotonic() + 30
         while True:
             online = product.get("/sessions", online=True, limit=500)["items"]
-            if {f"user{index}" for index in range(20)} <= {s["username"] for s in online}:
+            if {f"user{index}" for index in range(21)} <= {s["username"] for s in online}:
                 break
             assert time.monotonic() < deadline, "what was accounted meanwhile did not arrive"
             time.sleep(0.1)

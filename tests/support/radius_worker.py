@@ -40,7 +40,7 @@ def settings(folder: Path, journal_max_bytes: int = 16 << 20) -> WorkerSettings:
         class_key=CLASS_KEY,
         journal_max_bytes=journal_max_bytes,
         stale_after_s=960.0,
-        reject_delay_s=0.0,
+        reject_step_s=0.0,
     )
 
 
