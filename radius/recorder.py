@@ -125,7 +125,7 @@ class Recorder:
             verify_access_request(packet, nas.secret, "yes")
             self._counters.bump("status_server")
             # Silence while we could not serve sends the NAS elsewhere (RFC 5997 section 4.2).
-            able = self._journal.has_room()
+            able = self._journal.has_room() and self._journal.fullness() < _SHED_FROM[_START]
             return self._reply(packet, nas, signed=True) if able else None
         if packet.code != _ACCOUNTING_REQUEST:
             raise PeerError(f"code {packet.code} on the accounting port", "unexpected_code")
