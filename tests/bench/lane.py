@@ -158,9 +158,7 @@ class _Headers:
         for number, size in enumerate(sizes):
             _IOVEC.pack_into(vectors, number * _IOVEC.size, start, size)
             vector = vectors_start + number * _IOVEC.size
-            _MMSGHDR.pack_into(
-                self._headers, number * _MMSGHDR.size, 0, 0, vector, 1, 0, 0, 0, 0
-            )
+            _MMSGHDR.pack_into(self._headers, number * _MMSGHDR.size, 0, 0, vector, 1, 0, 0, 0, 0)
             start += size
         self._kept = (memory, vectors)
         self._start = _address(self._headers)

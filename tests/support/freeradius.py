@@ -63,7 +63,9 @@ def fill(database_url: str, users: Users) -> None:
             with cursor.copy("copy radcheck (username, attribute, op, value) from stdin") as rows:
                 for name, password in known:
                     rows.write_row((name, "Cleartext-Password", ":=", password))
-            with cursor.copy("copy radusergroup (username, groupname, priority) from stdin") as rows:
+            with cursor.copy(
+                "copy radusergroup (username, groupname, priority) from stdin"
+            ) as rows:
                 for name, _ in known:
                     rows.write_row((name, _GROUP, 1))
         connection.execute("vacuum analyze")
