@@ -3,11 +3,15 @@
 import sys
 
 from tests.bench.bulk import import_and_publish
+from tests.bench.peers import accounting_against_sql, auth_against_files, auth_against_sql
 from tests.bench.restore import restore_and_webhook
 
 BENCHES = {
     "import_100k": import_and_publish,
     "publish_100k": import_and_publish,
+    "radius_auth_vs_freeradius_sql": auth_against_sql,
+    "radius_auth_vs_freeradius_files": auth_against_files,
+    "radius_acct_vs_freeradius_sql": accounting_against_sql,
     "restore_p99": restore_and_webhook,
     "webhook_p99": restore_and_webhook,
 }

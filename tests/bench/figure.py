@@ -3,20 +3,28 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`reach` is the bound in `unit`; every figure here is better when smaller."""
+    """`reach` bounds `ours`, in `unit`; with a `peer`, measured alike, it bounds ours : peer."""
 
     bench: str
     ours: float
     unit: str
     reach: float
+    peer: float | None = None
+    better: Literal["smaller", "larger"] = "smaller"
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.peer is None else self.ours / self.peer
 
     @property
     def ok(self) -> bool:
-        return self.ours <= self.reach
+        judged = self.ours if self.ratio is None else self.ratio
+        return judged <= self.reach if self.better == "smaller" else judged >= self.reach
 
     def line(self) -> str:
         return json.dumps(
@@ -24,8 +32,8 @@ class Figure:
                 "bench": self.bench,
                 "ours": round(self.ours, 3),
                 "unit": self.unit,
-                "peer": None,
-                "ratio": None,
+                "peer": None if self.peer is None else round(self.peer, 3),
+                "ratio": None if self.ratio is None else round(self.ratio, 3),
                 "reach": self.reach,
                 "ok": self.ok,
             }

@@ -1,0 +1,108 @@
+"""Our RADIUS server for benches: worker processes as a node starts them, on a table made here.
+
+The workers are `api.radius_worker` on the sockets of `api.node.bind_sockets`; only the node itself
+is missing, which does nothing for a packet.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from socket import SOCK_DGRAM
+
+from api.node import bind_sockets
+from config.settings import Settings
+from radius.server import WorkerSettings
+from radius.table import Grant
+from tests.bench.requests import name_of, password_of
+from tests.support.freeradius import GRANTED
+from tests.support.product import ROOT, free_port
+from tests.support.radius_worker import client, grant, publish, settings
+
+_JOURNAL_BYTES = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """A running server and the folder of its files; `pids` are its workers."""
+
+    auth_port: int
+    acct_port: int
+    pids: tuple[int, ...]
+    folder: Path
+
+
+def grants(users: int) -> Iterator[tuple[bytes, Grant]]:
+    """Grants that say the same as FreeRADIUS beside us."""
+    for user in range(users):
+        granted = replace(grant(user + 1, password_of(user)), replies={"mikrotik": GRANTED})
+        yield name_of(user).encode(), granted
+
+
+def make_table(folder: Path, users: int) -> None:
+    """The table of `folder`, for one NAS that signs its requests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    publish(settings(folder).table_path, grants(users), [client(require="yes")])
+
+
+def worker_settings(folder: Path, index: int) -> WorkerSettings:
+    """What worker number `index` of this folder is told."""
+    return replace(
+        settings(folder, _JOURNAL_BYTES),
+        journal_path=folder / f"journal-{index}",
+        counters_path=folder / f"counters-{index}",
+    )
+
+
+@contextmanager
+def serving(folder: Path, workers: int = 2) -> Iterator[Ours]:
+    """Serve the table of `folder` that `make_table` made."""
+    ports = free_port(SOCK_DGRAM), free_port(SOCK_DGRAM)
+    auth, acct = (
+        asyncio.run(bind_sockets(Settings(radius_host="127.0.0.1"), port, workers))
+        for port in ports
+    )
+    processes = [
+        _start(
+            worker_settings(folder, index),
+            [sock.fileno() for sock in auth[index]],
+            [sock.fileno() for sock in acct[index]],
+        )
+        for index in range(workers)
+    ]
+    for sock in [sock for several in (*auth, *acct) for sock in several]:
+        sock.close()
+    try:
+        yield Ours(*ports, tuple(process.pid for process in processes), folder)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(10)
+
+
+def _start(given: WorkerSettings, auth: list[int], acct: list[int]) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api.radius_worker"],
+        stdin=subprocess.PIPE,
+        pass_fds=[*auth, *acct],
+        cwd=ROOT,
+    )
+    told = {name: _plain(value) for name, value in asdict(given).items()}
+    told |= {"auth_fds": auth, "acct_fds": acct, "log_level": "info"}
+    if process.stdin is None:
+        raise RuntimeError("a worker was started without its stdin")
+    with process.stdin as stdin:
+        stdin.write(json.dumps(told).encode() + b"\n")
+    return process
+
+
+def _plain(value: object) -> object:
+    """As a node writes it for its workers."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, Path) else value
