@@ -7,12 +7,13 @@ from typing import Final, Literal, cast
 
 from radius import presence
 from radius.codec import Secret
+from radius.errors import PeerError
 from radius.grant import Client
 
 Require = Literal["yes", "no", "auto"]
 
-# Sources remembered; spoofed ones must not fill the memory.
-_SOURCES_MAX: Final = 16_384
+# Addresses remembered; spoofed ones must not fill the memory.
+_HOSTS_MAX: Final = 16_384
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Clients:
     def __init__(self, clients: Iterable[Client], before: "Clients | None" = None) -> None:
         self._exact: dict[IPv4Address | IPv6Address, Nas] = {}
         self._prefixes: list[Nas] = []
-        self._sources: dict[str, Nas | None] = {}
+        self._hosts: dict[str, Nas | None] = {}
         self._learnt: dict[tuple[int, IPv4Network | IPv6Network], Nas] = {}
         known = {} if before is None else before._learnt
         for client in clients:
@@ -70,15 +71,21 @@ class Clients:
                 self._prefixes.append(nas)
         self._prefixes.sort(key=lambda nas: nas.network.prefixlen, reverse=True)
 
-    def find(self, source: str) -> Nas | None:
-        """The client at this address, as `plain` writes it."""
+    def find(self, host: str) -> Nas:
+        """The client at this address, as a socket gives it.
+
+        Raises:
+            PeerError: `unknown_client`.
+        """
         try:
-            return self._sources[source]
+            nas = self._hosts[host]
         except KeyError:
-            if len(self._sources) >= _SOURCES_MAX:
-                self._sources.clear()
-            nas = self._sources[source] = self._search(source)
-            return nas
+            if len(self._hosts) >= _HOSTS_MAX:
+                self._hosts.clear()
+            nas = self._hosts[host] = self._search(plain(host))
+        if nas is None:
+            raise PeerError("no such client; add it as a NAS", "unknown_client")
+        return nas
 
     def _search(self, source: str) -> Nas | None:
         address = ip_address(source)

@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple, assert_never
 from Crypto.Cipher import DES
 from Crypto.Hash import MD4
 
-from radius.codec import VENDOR_SPECIFIC, Packet, Secret, vendor_attribute
+from radius.codec import VENDOR_SPECIFIC, Packet, Secret, md5, vendor_attribute
 from radius.errors import LocalError
 
 USER_NAME: Final = 1
@@ -228,8 +228,7 @@ def hide_salted(key: bytes, secret: Secret, authenticator: bytes, salt: bytes) -
 def chap_response(identifier: int, password: bytes, challenge: bytes) -> bytes:
     """The value of CHAP-Password, 17 octets; what a subscriber's router does."""
     ident = bytes((identifier,))
-    digest = hashlib.md5(ident + password + challenge, usedforsecurity=False).digest()
-    return ident + digest
+    return ident + md5(ident + password + challenge).digest()
 
 
 def mschap_response(identifier: int, nt: bytes, challenge: bytes) -> bytes:

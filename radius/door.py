@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from radius.clients import Clients, Nas
+from radius.clients import Clients
 from radius.codec import PACKET_OCTETS_MAX, Packet, parse
 from radius.counters import NAMES, Counters
 from radius.errors import LocalError, PeerError
@@ -35,22 +35,15 @@ class Door:
         self._check_at = monotonic()
         self._sparse = SparseLog(logging.getLogger("radius.worker"))
 
-    def client(self, source: str, now: float) -> Nas:
-        """The NAS at this address, as `plain` writes it.
-
-        Raises:
-            PeerError: `unknown_client`.
-        """
+    def clients(self, now: float) -> Clients:
+        """All clients, as the table has them by now."""
         if now >= self._check_at:
             self._check_at = now + _CLIENTS_CHECK_S
             version = self._table.clients_version()
             if version != self._version:
                 self._clients = Clients(self._table.clients(), self._clients)
                 self._version = version
-        nas = self._clients.find(source)
-        if nas is None:
-            raise PeerError("no such client; add it as a NAS", "unknown_client")
-        return nas
+        return self._clients
 
     def warn(self, kind: str, source: str, text: str) -> None:
         """Tell the operator, once a minute for each kind and source."""

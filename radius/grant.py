@@ -29,6 +29,7 @@ _HEAD: Final = struct.Struct("!IQQIHH")
 _SIZE: Final = struct.Struct("!H")
 _NAS: Final = struct.Struct("!Q")
 _NONCE_OCTETS: Final = 12
+_ALTERED: Final = "a row of the grant table was altered or belongs elsewhere"
 _REQUIREMENTS: Final = ("yes", "no", "auto")
 
 
@@ -95,6 +96,7 @@ class Rows:
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESGCM(_derive(key, b"religa grant table", 32))
+        self._decrypt = self._aead.decrypt
         self.key_check = int.from_bytes(_derive(key, b"religa grant table check", 8), "big")
 
     def write_grant(self, username: bytes, grant: Grant, epoch: int) -> bytes:
@@ -137,8 +139,13 @@ class Rows:
             LocalError: sealed under another key or for another name.
         """
         _, login_id, _, generation, sessions_max, size = _HEAD.unpack_from(row)
+        sealed = _HEAD.size + _NONCE_OCTETS
         at = _HEAD.size + size
-        password = self._open(row[_HEAD.size : at], b"grant:" + username)
+        try:
+            nonce = row[_HEAD.size : sealed]
+            password = self._decrypt(nonce, row[sealed:at], b"grant:" + username)
+        except InvalidTag:
+            raise LocalError(_ALTERED) from None
         attributes = None
         end = len(row)
         while at < end:
@@ -193,7 +200,7 @@ class Rows:
         try:
             return self._aead.decrypt(sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:], bound_to)
         except InvalidTag:
-            raise LocalError("a row of the grant table was altered or belongs elsewhere") from None
+            raise LocalError(_ALTERED) from None
 
 
 def epoch_of(row: bytes) -> int:

@@ -86,6 +86,21 @@ class Mapped:
             except lmdb.Error as error:
                 raise LocalError(f"{self._what}: {error}") from error
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Txn]:
+        """One reading transaction for several look-ups; a short one, since it keeps old pages."""
+        with self._lock:
+            with self._told():
+                try:
+                    txn = self._env.begin()
+                except lmdb.MapResizedError:
+                    self._env.set_mapsize(0)  # the writer's map has grown: take its size
+                    txn = self._env.begin()
+            try:
+                yield txn
+            finally:
+                txn.abort()
+
     def read(self, use: Callable[[Txn], _T]) -> _T:
         """What `use` finds in one snapshot. It may run again: it keeps nothing."""
         while True:

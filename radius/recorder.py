@@ -18,7 +18,7 @@ from radius.accounting import (
     USER_NAME,
     Status,
 )
-from radius.clients import Nas, plain
+from radius.clients import Clients, Nas, plain
 from radius.codec import (
     HEADER_OCTETS,
     Code,
@@ -94,6 +94,12 @@ class Recorder:
             datagrams: as received.
             behind: more arrive than are answered: interims are not even opened.
         """
+        now = self._monotonic()
+        try:
+            clients = self._door.clients(now)
+        except LocalError as error:
+            self._door.failed("grant table", error)
+            return []
         replies: list[tuple[bytes, Address]] = []
         fresh: list[_Fresh] = []
         shed = 0
@@ -101,11 +107,10 @@ class Recorder:
             if behind and _status(datagram) == _INTERIM:
                 shed += 1
                 continue
-            source = plain(address[0])
             try:
-                found = self._open(datagram, source, address)
+                found = self._open(datagram, address, clients, now)
             except Exception as error:  # noqa: BLE001 -- one packet must not cost the others
-                self._door.failed(source, error)
+                self._door.failed(plain(address[0]), error)
                 continue
             if isinstance(found, _Fresh):
                 fresh.append(found)
@@ -117,9 +122,10 @@ class Recorder:
             replies += self._record(fresh)
         return replies
 
-    def _open(self, datagram: bytes, source: str, address: Address) -> bytes | _Fresh | None:
-        now = self._monotonic()
-        nas = self._door.client(source, now)
+    def _open(
+        self, datagram: bytes, address: Address, clients: Clients, now: float
+    ) -> bytes | _Fresh | None:
+        nas = clients.find(address[0])
         packet = open_datagram(datagram)
         if packet.code == _STATUS_SERVER:
             verify_access_request(packet, nas.secret, "yes")
@@ -131,13 +137,13 @@ class Recorder:
             raise PeerError(f"code {packet.code} on the accounting port", "unexpected_code")
         verify_keyed_request(packet, nas.secret)
         self._counters.bump("accounting_request")
-        key = (source, address[1], packet.identifier)
+        key = (address[0], address[1], packet.identifier)
         sent = self._replies.find(key, packet.authenticator, now)
         if sent is not None:
             self._counters.bump("duplicate")
             return None if sent is PENDING else sent
         self._replies.begin(key, packet.authenticator, now)
-        return _Fresh(packet, nas, source, key, address)
+        return _Fresh(packet, nas, plain(address[0]), key, address)
 
     def _record(self, fresh: list[_Fresh]) -> list[tuple[bytes, Address]]:
         kept = self._keep_what_fits(fresh)

@@ -11,9 +11,10 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from radius.codec import PACKET_OCTETS_MAX, Code
+from radius.codec import PACKET_OCTETS_MAX
 from radius.worker import Address, Worker, WorkerSettings
 
 __all__ = ["Worker", "WorkerSettings", "serve"]
@@ -25,7 +26,6 @@ _ACCT_DRAIN: Final = 256
 _BEHIND_TURNS: Final = 8
 _STOP_CHECK_S: Final = 0.5
 _HELD_BACK_MAX: Final = 16_384
-_REJECT: Final = int(Code.ACCESS_REJECT)
 _RECEIVE_BUFFER_BYTES: Final = 8 << 20
 # Linux, past net.core.rmem_max for those who may; not named by the socket module.
 _SO_RCVBUFFORCE: Final = 33
@@ -62,15 +62,16 @@ def serve(
         # What start-up made lives for ever: the collector need not walk it again.
         gc.collect()
         gc.freeze()
-        while not stop():
-            ready = {descriptor for descriptor, _ in poller.poll(loop.patience_s())}
+        turns = {sock.fileno(): partial(loop.authenticate, sock) for sock in auth_sockets}
+        turns |= {sock.fileno(): partial(loop.account, sock) for sock in acct_sockets}
+        stop_check_at = 0.0
+        while time.monotonic() < stop_check_at or not stop():
+            now = time.monotonic()
+            if now >= stop_check_at:
+                stop_check_at = now + _STOP_CHECK_S
+            for descriptor, _ in poller.poll(loop.patience_s()):
+                turns[descriptor]()
             loop.send_held_back()
-            for sock in auth_sockets:
-                if sock.fileno() in ready:
-                    loop.authenticate(sock)
-            for sock in acct_sockets:
-                if sock.fileno() in ready:
-                    loop.account(sock)
 
 
 class _Loop:
@@ -90,55 +91,50 @@ class _Loop:
         return min(_STOP_CHECK_S, max(0.0, self._held_back[0][0] - time.monotonic()))
 
     def authenticate(self, sock: socket.socket) -> None:
-        """Answer one by one: no request waits for another's reply."""
-        answer, receive = self._worker.handle_access, sock.recvfrom
-        for _ in range(_AUTH_DRAIN):
-            try:
-                # One octet more than a packet may have, to see that a longer datagram is longer.
-                datagram, address = receive(PACKET_OCTETS_MAX + 1)
-            except OSError:  # nothing left, or an earlier send's error, which is cleared by this
-                return
-            reply = answer(datagram, address)
-            if reply is None:
-                continue
-            delay_s = self._worker.reject_delay_s(datagram) if reply[0] == _REJECT else 0
+        """Decide on what is there, then send: a reply wakes its NAS, which is dear one by one."""
+        now = time.monotonic()
+        for octets, address, delay_s in self._worker.handle_accesses(_drain(sock, _AUTH_DRAIN)):
             if delay_s:
-                self._hold_back(delay_s, sock, reply, address)
+                self._hold_back(now + delay_s, sock, octets, address)
             else:
-                self._send(sock, reply, address)
+                self._send(sock, octets, address)
 
     def account(self, sock: socket.socket) -> None:
         """Record together, then answer each."""
-        batch = []
-        for _ in range(_ACCT_DRAIN):
-            try:
-                batch.append(sock.recvfrom(PACKET_OCTETS_MAX + 1))
-            except OSError:
-                break
+        batch = _drain(sock, _ACCT_DRAIN)
         self._full_turns = self._full_turns + 1 if len(batch) == _ACCT_DRAIN else 0
         behind = self._full_turns > _BEHIND_TURNS
-        for reply, address in self._worker.handle_accounting(batch, behind=behind):
-            self._send(sock, reply, address)
+        for octets, address in self._worker.handle_accounting(batch, behind=behind):
+            self._send(sock, octets, address)
 
     def send_held_back(self) -> None:
         """Send the Rejects whose time has come."""
         while self._held_back and self._held_back[0][0] <= time.monotonic():
-            _, _, sock, reply, address = heapq.heappop(self._held_back)
-            self._send(sock, reply, address)
+            _, _, sock, octets, address = heapq.heappop(self._held_back)
+            self._send(sock, octets, address)
 
-    def _hold_back(
-        self, delay_s: float, sock: socket.socket, reply: bytes, address: Address
-    ) -> None:
+    def _hold_back(self, due: float, sock: socket.socket, octets: bytes, address: Address) -> None:
         if len(self._held_back) < _HELD_BACK_MAX:  # beyond, silence slows down guessing as well
             self._held_back_ever += 1
-            due = time.monotonic() + delay_s
-            heapq.heappush(self._held_back, (due, self._held_back_ever, sock, reply, address))
+            heapq.heappush(self._held_back, (due, self._held_back_ever, sock, octets, address))
 
-    def _send(self, sock: socket.socket, reply: bytes, address: Address) -> None:
+    def _send(self, sock: socket.socket, octets: bytes, address: Address) -> None:
         try:
-            sock.sendto(reply, address)
+            sock.sendto(octets, address)
         except OSError:  # unreachable, a full buffer, a forged source port 0: the NAS asks again
             self._worker.count_send_failure()
+
+
+def _drain(sock: socket.socket, most: int) -> list[tuple[bytes, Address]]:
+    """What the kernel holds for this socket, up to `most` datagrams."""
+    datagrams = []
+    receive = sock.recvfrom
+    # One octet more than a packet may have, so that a longer datagram is seen to be longer.
+    octets = PACKET_OCTETS_MAX + 1
+    with contextlib.suppress(OSError):  # nothing left, or an earlier send's error, cleared by this
+        for _ in range(most):
+            datagrams.append(receive(octets))
+    return datagrams
 
 
 def _raise_receive_buffer(sock: socket.socket) -> None:

@@ -11,7 +11,8 @@ Databases in the environment:
 """
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -75,18 +76,23 @@ class GrantTable:
                 " remove the directory, it is rebuilt from the database"
             )
 
-    def answer(self, username: bytes, dialect: bytes) -> Answer | None:
-        """What to answer the login of exactly this name in this dialect, or None.
+    @contextmanager
+    def answers(self) -> Iterator[Callable[[bytes, bytes], Answer | None]]:
+        """A way to look up several logins in one snapshot: (user name, dialect) -> what to answer.
 
-        The hot path: one look-up, and of the row only what the answer needs.
-
-        Raises:
-            LocalError: the row does not open.
+        The hot path: of a row only what the answer needs is read. None: no such login. The look-up
+        raises LocalError for a row that does not open.
         """
-        if not username:  # LMDB has no empty key
-            return None
-        row = self._mapped.get(self._grants, username)
-        return None if row is None else self._rows.read_answer(username, row, dialect)
+        grants, read = self._grants, self._rows.read_answer
+        with self._mapped.snapshot() as txn:
+            get = txn.get
+
+            def answer(username: bytes, dialect: bytes) -> Answer | None:
+                # LMDB has no empty key.
+                row = get(username, None, grants) if username else None
+                return None if row is None else read(username, row, dialect)
+
+            yield answer
 
     def find(self, username: bytes) -> Grant | None:
         """The grant of exactly this name, or None.

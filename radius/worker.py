@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from radius.access import Access
+from radius.access import Access, Reply
 from radius.counters import Counters
 from radius.door import Address, Door
 from radius.guesses import Guesses
@@ -19,7 +19,7 @@ from radius.presence import Presence
 from radius.recorder import Recorder
 from radius.table import GrantTable
 
-__all__ = ["Address", "Worker", "WorkerSettings"]
+__all__ = ["Address", "Reply", "Worker", "WorkerSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,14 @@ class Worker:
                 *(monotonic, wall),
             )
 
-    def handle_access(self, datagram: bytes, address: Address) -> bytes | None:
-        """The reply to what came to the authentication port, or None for silence."""
-        return self._access.answer(datagram, address)
+    def handle_accesses(self, datagrams: Sequence[tuple[bytes, Address]]) -> list[Reply]:
+        """The replies to what came to the authentication port; see `Access.answer`."""
+        return self._access.answer(datagrams)
 
-    def reject_delay_s(self, datagram: bytes) -> float:
-        """How long the Reject of this Access-Request, which was answered so, is held back."""
-        return self._access.reject_delay_s(datagram)
+    def handle_access(self, datagram: bytes, address: Address) -> bytes | None:
+        """The reply to one datagram of the authentication port, or None for silence."""
+        replies = self._access.answer([(datagram, address)])
+        return replies[0].octets if replies else None
 
     def handle_accounting(
         self, datagrams: Sequence[tuple[bytes, Address]], *, behind: bool = False

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from socket import SOCK_DGRAM
 
-from api.node import bind_sockets
+from api.ports import bind_sockets
 from config.settings import Settings
 from radius.server import WorkerSettings
 from radius.table import Grant
