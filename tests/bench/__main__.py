@@ -3,8 +3,10 @@
 import sys
 
 from tests.bench.bulk import import_and_publish
+from tests.bench.one_bng import one_bng
 from tests.bench.peers import accounting_against_sql, auth_against_files, auth_against_sql
 from tests.bench.restore import restore_and_webhook
+from tests.bench.scale import cold_start, scale_and_memory
 
 BENCHES = {
     "import_100k": import_and_publish,
@@ -12,6 +14,10 @@ BENCHES = {
     "radius_auth_vs_freeradius_sql": auth_against_sql,
     "radius_auth_vs_freeradius_files": auth_against_files,
     "radius_acct_vs_freeradius_sql": accounting_against_sql,
+    "radius_one_bng": one_bng,
+    "radius_scale_1m": scale_and_memory,
+    "radius_worker_memory_1m": scale_and_memory,
+    "radius_cold_start_1m": cold_start,
     "restore_p99": restore_and_webhook,
     "webhook_p99": restore_and_webhook,
 }
@@ -25,7 +31,7 @@ def main(wanted: str | None) -> int:
     ok = True
     for run in dict.fromkeys(BENCHES.values() if wanted is None else [BENCHES[wanted]]):
         for figure in run():
-            if wanted is None or figure.bench == wanted:
+            if wanted is None or f"{figure.bench}_".startswith(f"{wanted}_"):
                 print(figure.line(), flush=True)
                 ok = ok and figure.ok
     return 0 if ok else 1

@@ -24,7 +24,7 @@ from radius.codec import Code, parse, verify_reply
 from radius.errors import PeerError
 from tests.bench.figure import percentile
 from tests.bench.lane import Lane
-from tests.bench.requests import USERS, access_requests, accounting_requests, shuffled
+from tests.bench.requests import USERS, access_requests, accounting_requests, drawn
 from tests.support.product import ROOT
 from tests.support.radius_worker import SECRET
 
@@ -122,7 +122,7 @@ def generate(load: Load) -> Outcome:
 def _lanes(load: Load) -> list[Lane]:
     in_flight = load.in_flight // load.sources
     each = load.requests // load.sources
-    order = shuffled(each * load.sources, load.users, load.seed)
+    order = drawn(each * load.sources, load.users, load.seed)
     lanes = []
     for number in range(load.sources):
         if load.kind == "access":

@@ -57,13 +57,13 @@ def accounting_against_sql() -> Iterator[Figure]:
     yield _versus("radius_acct_vs_freeradius_sql", "accounting", peer, 5.0)
 
 
-def rate(port: int, kind: Kind) -> Callable[[int], Outcome]:
+def rate(port: int, kind: Kind, users: int = USERS) -> Callable[[int], Outcome]:
     """A measurement of one server to repeat, each time with another seed; warms it up."""
-    warm_up = flood(Load(port, kind, WARM_UP_REQUESTS, seed=-1))
+    warm_up = flood(Load(port, kind, WARM_UP_REQUESTS, seed=-1, users=users))
     enough = max(WARM_UP_REQUESTS, int(2 * warm_up.per_s * ROUND_S))
 
     def measure(seed: int) -> Outcome:
-        return flood(Load(port, kind, enough, seed, ROUND_S))
+        return flood(Load(port, kind, enough, seed, ROUND_S, users))
 
     return measure
 
