@@ -5,6 +5,7 @@ import sys
 from tests.bench.bulk import import_and_publish
 from tests.bench.one_bng import one_bng
 from tests.bench.peers import accounting_against_sql, auth_against_files, auth_against_sql
+from tests.bench.power_cut import power_cut
 from tests.bench.restore import restore_and_webhook
 from tests.bench.scale import cold_start, scale_and_memory
 
@@ -18,6 +19,7 @@ BENCHES = {
     "radius_scale_1m": scale_and_memory,
     "radius_worker_memory_1m": scale_and_memory,
     "radius_cold_start_1m": cold_start,
+    "power_cut_50k": power_cut,
     "restore_p99": restore_and_webhook,
     "webhook_p99": restore_and_webhook,
 }

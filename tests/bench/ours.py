@@ -6,6 +6,8 @@ is missing, which does nothing for a packet.
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,12 +30,16 @@ _JOURNAL_BYTES = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A running server and the folder of its files; `pids` are its workers."""
+    """A running server; `pids` are its workers."""
 
     auth_port: int
     acct_port: int
     pids: tuple[int, ...]
-    folder: Path
+
+    def kill(self) -> None:
+        """As `kill -9`, all workers at once."""
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
 
 
 def grants(users: int) -> Iterator[tuple[bytes, Grant]]:
@@ -77,7 +83,7 @@ def serving(folder: Path, workers: int = 2) -> Iterator[Ours]:
     for sock in [sock for several in (*auth, *acct) for sock in several]:
         sock.close()
     try:
-        yield Ours(*ports, tuple(process.pid for process in processes), folder)
+        yield Ours(*ports, tuple(process.pid for process in processes))
     finally:
         for process in processes:
             process.terminate()
