@@ -112,7 +112,7 @@ class _Port:
 
     def replies(self, now: float) -> list[_Call]:
         """The open calls that have just been answered."""
-        found = []
+        found: list[_Call] = []
         while True:
             try:
                 reply = self.socket.recv(4096)

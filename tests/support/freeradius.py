@@ -3,7 +3,8 @@
 It runs in the foreground from a configuration made here, knows one NAS (127.0.0.1 with `SECRET`)
 and grants every user what `GRANTED` says. Its SQL queries and its table of sessions are the ones
 that Debian ships. Everything a knowing operator would set for speed is set: no proxying, no log of
-requests, no detail files, one SQL connection a thread, and room for every request in flight.
+requests, no detail files, one SQL connection a thread, and room for every request in flight. With
+SQL it reads Debian's own files, which only root and its group may.
 """
 
 import shutil
@@ -105,7 +106,15 @@ def freeradius_with_sql(folder: Path, database_url: str, threads: int) -> Iterat
         }}
         $INCLUDE {_SQL_FILES}/queries.conf
     }}"""
-    with _running(folder, modules, users="sql", accounting="sql", threads=threads) as server:
+    with _running(
+        folder,
+        modules,
+        users="sql",
+        accounting="sql",
+        threads=threads,
+        policy=f"$INCLUDE {_POLICY}",
+        preacct="acct_unique",
+    ) as server:
         yield server
 
 
@@ -143,6 +152,8 @@ def _running(
     accounting: str,
     threads: int,
     reject_delay_s: int = 1,
+    policy: str = "",
+    preacct: str = "ok",
 ) -> Iterator[FreeRadius]:
     program = shutil.which("freeradius", path="/usr/sbin:/usr/bin")
     if program is None:
@@ -201,7 +212,7 @@ modules {{
     {modules}
 }}
 policy {{
-    $INCLUDE {_POLICY}
+    {policy}
 }}
 server default {{
     listen {{
@@ -232,7 +243,7 @@ server default {{
         }}
     }}
     preacct {{
-        acct_unique
+        {preacct}
     }}
     accounting {{
         {accounting}
