@@ -25,6 +25,7 @@ from tests.support.freeradius import GRANTED
 from tests.support.product import ROOT, free_port
 from tests.support.radius_worker import client, grant, publish, settings
 
+WORKERS = 2
 _JOURNAL_BYTES = 2 << 30
 
 
@@ -65,7 +66,7 @@ def worker_settings(folder: Path, index: int) -> WorkerSettings:
 
 
 @contextmanager
-def serving(folder: Path, workers: int = 2) -> Iterator[Ours]:
+def serving(folder: Path, workers: int = WORKERS) -> Iterator[Ours]:
     """Serve the table of `folder` that `make_table` made."""
     ports = free_port(SOCK_DGRAM), free_port(SOCK_DGRAM)
     auth, acct = (

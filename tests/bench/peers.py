@@ -18,18 +18,26 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+import psycopg
+
 from api.store import embedded
+from radius.codec import parse
+from radius.dictionary import encode
+from radius.journal import Journal
 from tests.bench.figure import Figure
 from tests.bench.flood import Load, Outcome, flood
-from tests.bench.ours import make_table, serving
-from tests.bench.requests import USERS, name_of, password_of
+from tests.bench.ours import WORKERS, make_table, serving, worker_settings
+from tests.bench.requests import USERS, access_request, name_of, password_of
+from tests.support.database import libpq
 from tests.support.freeradius import (
+    ANSWER,
     FreeRadius,
     fill,
     freeradius_with_files,
     freeradius_with_sql,
 )
 from tests.support.product import own_folder
+from tests.support.radius_worker import udp
 
 ROUNDS = 7
 ROUND_S = 2.0
@@ -95,13 +103,44 @@ def _versus(
             "FreeRADIUS": rate(peer.auth_port if access else peer.acct_port, kind),
         }
         rates: dict[str, list[float]] = {who: [] for who in measures}
+        replies = dict.fromkeys(measures, 0)
         for number in range(ROUNDS):
             for who, measure in measures.items():
                 outcome = measure(number)
                 tell(who, number, outcome)
                 rates[who].append(outcome.per_s)
+                replies[who] += outcome.replies
+        if access:
+            _check_answers(ours.auth_port, peer.auth_port)
+        else:
+            _check_kept(folder, replies["ours"], replies["FreeRADIUS"])
     mine, theirs = (median(several) for several in rates.values())
     return Figure(bench, mine, "replies/s", reach, peer=theirs, better="larger")
+
+
+def _check_answers(*ports: int) -> None:
+    """Both must grant the same, else one of them did less work."""
+    for port in ports:
+        request = access_request(7, 7, by_chap=True)
+        with udp() as nas:
+            nas.sendto(request, ("127.0.0.1", port))
+            accept = parse(nas.recv(4096))
+        missing = [pair for pair in ANSWER.items() if encode([pair]) not in accept.octets]
+        if missing:
+            raise RuntimeError(f"port {port} does not grant {missing}")
+
+
+def _check_kept(folder: Path, ours: int, theirs: int) -> None:
+    """Every record that was answered is in a journal; FreeRADIUS holds a row a session."""
+    kept = 0
+    for index in range(WORKERS):
+        told = worker_settings(folder / "ours", index)
+        with Journal(told.journal_path, told.journal_max_bytes) as journal:
+            kept += journal.depth()
+    with psycopg.connect(libpq(embedded.start(folder / "database"))) as connection:
+        row = connection.execute("select count(*) from radacct").fetchone()
+    if kept < ours or row is None or row[0] < theirs // 3:
+        raise RuntimeError(f"{ours} and {theirs} answered, {kept} and {row} kept")
 
 
 @contextmanager

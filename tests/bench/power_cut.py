@@ -13,7 +13,7 @@ from radius.accounting import Status, read
 from radius.codec import parse
 from radius.journal import Journal
 from tests.bench.figure import Figure, percentile
-from tests.bench.ours import make_table, serving, worker_settings
+from tests.bench.ours import WORKERS, make_table, serving, worker_settings
 from tests.bench.redial import Redial, redial
 from tests.bench.requests import USERS
 from tests.support.product import own_folder
@@ -21,14 +21,13 @@ from tests.support.product import own_folder
 BNGS = 4
 AT_ONCE = 64
 GIVE_UP_AFTER_S = 90.0
-WORKERS = 2
 
 
 def power_cut() -> Iterator[Figure]:
     """Yield `power_cut_50k`, `power_cut_50k_p99` and `power_cut_50k_lost`."""
     with own_folder() as folder:
         make_table(folder, USERS)
-        with serving(folder, WORKERS) as ours:
+        with serving(folder) as ours:
             dialled = redial(
                 Redial(ours.auth_port, ours.acct_port, USERS, BNGS, AT_ONCE, GIVE_UP_AFTER_S)
             )

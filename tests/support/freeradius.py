@@ -29,13 +29,13 @@ _SQL_FILES = Path("/etc/freeradius/3.0/mods-config/sql/main/postgresql")
 _POLICY = Path("/etc/freeradius/3.0/policy.d/accounting")
 _READY_WITHIN_S = 60.0
 _GROUP = "fibra50"
-_ANSWER: Mapping[str, str | int] = {
+ANSWER: Mapping[str, str | int] = {
     "Mikrotik-Rate-Limit": "10M/50M",
     "Framed-Pool": "pool4",
     "Acct-Interim-Interval": 300,
 }
-GRANTED = encode(list(_ANSWER.items()))
-"""The same answer as encoded attributes: what ours grants beside it."""
+GRANTED = encode(list(ANSWER.items()))
+"""`ANSWER` as octets: what ours grants beside it."""
 
 Users = Iterable[tuple[str, str]]
 
@@ -54,7 +54,7 @@ def fill(database_url: str, users: Users) -> None:
     with psycopg.connect(libpq(database_url), autocommit=True) as connection:
         connection.execute((_SQL_FILES / "schema.sql").read_bytes())
         with connection.cursor() as cursor:
-            for name, value in _ANSWER.items():
+            for name, value in ANSWER.items():
                 cursor.execute(
                     "insert into radgroupreply (groupname, attribute, op, value)"
                     " values (%s, %s, ':=', %s)",
@@ -99,7 +99,7 @@ def freeradius_with_sql(folder: Path, database_url: str, threads: int) -> Iterat
             start = {threads}
             min = {threads}
             max = {threads}
-            spare = {threads}
+            spare = 0
             uses = 0
             lifetime = 0
             idle_timeout = 0
@@ -125,7 +125,7 @@ def freeradius_with_files(
     """Users (name, password) in a file that it reads at start; accounting is answered, not kept."""
     answer = ",\n\t".join(
         f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}"
-        for name, value in _ANSWER.items()
+        for name, value in ANSWER.items()
     )
     path = folder / "users"
     with path.open("w") as file:
