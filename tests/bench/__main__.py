@@ -1,6 +1,12 @@
-"""`make bench [ONLY=name]`: one JSON object a line. Each is held to its reach."""
+"""`make bench [ONLY=name]`: one JSON object a line. Each is held to its reach.
+
+With `ONLY=name`, what goes with it (`name_p99`) is told too. How each is measured stands in its
+module; how it went, and how busy the machine was with other work, goes to stderr.
+"""
 
 import sys
+
+import psutil
 
 from tests.bench.bulk import import_and_publish
 from tests.bench.no_database import without_database
@@ -34,6 +40,8 @@ def main(wanted: str | None) -> int:
         return 2
     ok = True
     for run in dict.fromkeys(BENCHES.values() if wanted is None else [BENCHES[wanted]]):
+        others = psutil.cpu_percent(interval=1.0)
+        print(f"{run.__name__}: others keep {others:.0f} % of the machine busy", file=sys.stderr)
         for figure in run():
             if wanted is None or f"{figure.bench}_".startswith(f"{wanted}_"):
                 print(figure.line(), flush=True)

@@ -26,7 +26,7 @@ from radius.dictionary import encode
 from radius.journal import Journal
 from tests.bench.figure import Figure
 from tests.bench.flood import Load, Outcome, flood
-from tests.bench.ours import WORKERS, make_table, serving, worker_settings
+from tests.bench.ours import accounting_settings, make_table, serving
 from tests.bench.requests import USERS, access_request, name_of, password_of
 from tests.support.database import libpq
 from tests.support.freeradius import (
@@ -133,8 +133,7 @@ def _check_answers(*ports: int) -> None:
 def _check_kept(folder: Path, ours: int, theirs: int) -> None:
     """Every record that was answered is in a journal; FreeRADIUS holds a row a session."""
     kept = 0
-    for index in range(WORKERS):
-        told = worker_settings(folder / "ours", index)
+    for told in accounting_settings(folder / "ours"):
         with Journal(told.journal_path, told.journal_max_bytes) as journal:
             kept += journal.depth()
     with psycopg.connect(libpq(embedded.start(folder / "database"))) as connection:

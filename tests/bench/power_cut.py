@@ -13,7 +13,7 @@ from radius.accounting import Status, read
 from radius.codec import parse
 from radius.journal import Journal
 from tests.bench.figure import Figure, percentile
-from tests.bench.ours import WORKERS, make_table, serving, worker_settings
+from tests.bench.ours import accounting_settings, make_table, serving
 from tests.bench.redial import Redial, redial
 from tests.bench.requests import USERS
 from tests.support.product import own_folder
@@ -49,8 +49,7 @@ def power_cut() -> Iterator[Figure]:
 def _started(folder: Path) -> set[str]:
     """The sessions whose Start is in a journal."""
     found = set()
-    for index in range(WORKERS):
-        told = worker_settings(folder, index)
+    for told in accounting_settings(folder):
         with Journal(told.journal_path, told.journal_max_bytes) as journal:
             for entry in journal.read(10 * USERS):
                 record = read(parse(entry.octets))
