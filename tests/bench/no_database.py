@@ -12,7 +12,7 @@ from statistics import median
 from api.store import embedded
 from tests.bench.figure import Figure
 from tests.bench.flood import Load, flood
-from tests.bench.peers import rate, tell
+from tests.bench.peers import processor_s, rate, tell
 from tests.support.product import Product, nas_row, own_folder, plan_row, subscriber_row
 from tests.support.radius_worker import SECRET
 
@@ -41,8 +41,11 @@ def without_database() -> Iterator[Figure]:
                     else:
                         embedded.stop(server)
                     time.sleep(SETTLE_S)  # reconnecting and catching up are not what is measured
+                    pids = [pid for pid, line in product.pids() if "api.radius_worker" in line]
+                    before_s = processor_s(pids)
                     outcome = measure(number)
-                    tell(f"database {state}", number, outcome)
+                    used_s = processor_s(pids) - before_s
+                    tell(f"database {state}", number, outcome, used_s)
                     several.append(outcome.per_s)
         finally:
             product.stop()

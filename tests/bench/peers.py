@@ -12,12 +12,13 @@ fsync.
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
+import psutil
 import psycopg
 
 from api.store import embedded
@@ -76,13 +77,25 @@ def rate(port: int, kind: Kind, users: int = USERS) -> Callable[[int], Outcome]:
     return measure
 
 
-def tell(who: str, number: int, outcome: Outcome) -> None:
-    """One round, for who watches."""
+def processor_s(roots: Sequence[int]) -> float:
+    """Processor time that these processes and their children have used so far."""
+    used_s = 0.0
+    for root in map(psutil.Process, roots):
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used_s += times.user + times.system
+    return used_s
+
+
+def tell(who: str, number: int, outcome: Outcome, used_s: float) -> None:
+    """One round, for who watches. `used_s`: processor time of the server."""
     print(
         f"round {number}, {who}: {outcome.per_s:,.0f}/s,"
         f" p50 {outcome.p50_ms:.1f} ms, p99 {outcome.p99_ms:.1f} ms,"
         f" {outcome.replies} checked, {outcome.lost} lost, {outcome.resent} sent again,"
-        f" generator {outcome.generator_us:.1f} us each",
+        f" server {1e6 * used_s / outcome.replies:.0f} us each,"
+        f" generator {outcome.generator_us:.0f} us",
         file=sys.stderr,
     )
 
@@ -102,12 +115,14 @@ def _versus(
             "ours": rate(ours.auth_port if access else ours.acct_port, kind),
             "FreeRADIUS": rate(peer.auth_port if access else peer.acct_port, kind),
         }
+        roots = {"ours": ours.pids, "FreeRADIUS": (peer.pid, *_database_pids(folder))}
         rates: dict[str, list[float]] = {who: [] for who in measures}
         replies = dict.fromkeys(measures, 0)
         for number in range(ROUNDS):
             for who, measure in measures.items():
+                before_s = processor_s(roots[who])
                 outcome = measure(number)
-                tell(who, number, outcome)
+                tell(who, number, outcome, processor_s(roots[who]) - before_s)
                 rates[who].append(outcome.per_s)
                 replies[who] += outcome.replies
         if access:
@@ -116,6 +131,12 @@ def _versus(
             _check_kept(folder, replies["ours"], replies["FreeRADIUS"])
     mine, theirs = (median(several) for several in rates.values())
     return Figure(bench, mine, "replies/s", reach, peer=theirs, better="larger")
+
+
+def _database_pids(folder: Path) -> list[int]:
+    """The postmaster, where the peer has a database."""
+    found = folder.glob("database/postgres/postmaster.pid")
+    return [int(path.read_text().split()[0]) for path in found]
 
 
 def _check_answers(*ports: int) -> None:

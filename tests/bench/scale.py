@@ -24,7 +24,7 @@ from radius.codec import Code
 from radius.table import GrantTable
 from tests.bench.figure import Figure
 from tests.bench.ours import WORKERS, Ours, grants, make_table, serving
-from tests.bench.peers import rate, tell
+from tests.bench.peers import processor_s, rate, tell
 from tests.bench.requests import access_request
 from tests.support.product import ROOT, Product, own_folder
 from tests.support.radius_worker import believed, client
@@ -48,8 +48,9 @@ def scale_and_memory() -> Iterator[Figure]:
         rates: dict[int, list[float]] = {size: [] for size in SIZES}
         for number in range(ROUNDS):
             for size, measure in measures.items():
+                before_s = processor_s(servers[size].pids)
                 outcome = measure(number)
-                tell(f"{size:,}", number, outcome)
+                tell(f"{size:,}", number, outcome, processor_s(servers[size].pids) - before_s)
                 rates[size].append(outcome.per_s)
         private_mb = sum(map(_private_mb, servers[SIZES[-1]].pids)) / WORKERS
     medians = [median(several) for several in rates.values()]
