@@ -6,7 +6,7 @@ is still open is then awaited. Only after that is every reply checked: its authe
 Message-Authenticator where there is one, and that it grants (or acknowledges) what was asked.
 
 A request without an answer is sent again after a second, as a NAS does, and lost after the fourth;
-its latency counts from the first sending. The generator looks every half millisecond, so
+its latency counts from the first sending. The generator looks every millisecond, so
 latencies are exact to that; what it costs itself is told (`generator_us`).
 """
 
@@ -24,7 +24,7 @@ from radius.codec import Code, parse, verify_reply
 from radius.errors import PeerError
 from tests.bench.figure import percentile
 from tests.bench.lane import Lane
-from tests.bench.requests import USERS, access_requests, accounting_requests, shuffled
+from tests.bench.requests import USERS, access_requests, accounting_requests, drawn
 from tests.support.product import ROOT
 from tests.support.radius_worker import SECRET
 
@@ -32,7 +32,7 @@ RESEND_AFTER_S = 1.0
 SENDS_MAX = 4
 _REMIND_EVERY_S = 0.1
 # It wakes up on a beat, not for every reply: its share of the processors halves (measured).
-_BEAT_S = 0.000_5
+_BEAT_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def generate(load: Load) -> Outcome:
 def _lanes(load: Load) -> list[Lane]:
     in_flight = load.in_flight // load.sources
     each = load.requests // load.sources
-    order = shuffled(each * load.sources, load.users, load.seed)
+    order = drawn(each * load.sources, load.users, load.seed)
     lanes = []
     for number in range(load.sources):
         if load.kind == "access":

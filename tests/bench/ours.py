@@ -1,11 +1,13 @@
 """Our RADIUS server for benches: worker processes as a node starts them, on a table made here.
 
-The workers are `api.radius_worker` on the sockets of `api.node.bind_sockets`; only the node itself
-is missing, which does nothing for a packet.
+Processes of `api.radius_worker`, those that authenticate apart from those that account, on the
+sockets of `bind_sockets`; only the node itself is missing, which does nothing for a packet.
 """
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,17 +25,22 @@ from tests.support.freeradius import GRANTED
 from tests.support.product import ROOT, free_port
 from tests.support.radius_worker import client, grant, publish, settings
 
+WORKERS = 2
 _JOURNAL_BYTES = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A running server and the folder of its files; `pids` are its workers."""
+    """A running server; `pids` are all its processes."""
 
     auth_port: int
     acct_port: int
     pids: tuple[int, ...]
-    folder: Path
+
+    def kill(self) -> None:
+        """As `kill -9`, all workers at once."""
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
 
 
 def grants(users: int) -> Iterator[tuple[bytes, Grant]]:
@@ -49,17 +56,13 @@ def make_table(folder: Path, users: int) -> None:
     publish(settings(folder).table_path, grants(users), [client(require="yes")])
 
 
-def worker_settings(folder: Path, index: int) -> WorkerSettings:
-    """What worker number `index` of this folder is told."""
-    return replace(
-        settings(folder, _JOURNAL_BYTES),
-        journal_path=folder / f"journal-{index}",
-        counters_path=folder / f"counters-{index}",
-    )
+def accounting_settings(folder: Path, workers: int = WORKERS) -> list[WorkerSettings]:
+    """What the accounting workers of this folder are told: where their journals are."""
+    return [_told(folder, f"acct-{index}") for index in range(workers)]
 
 
 @contextmanager
-def serving(folder: Path, workers: int = 2) -> Iterator[Ours]:
+def serving(folder: Path, workers: int = WORKERS) -> Iterator[Ours]:
     """Serve the table of `folder` that `make_table` made."""
     ports = free_port(SOCK_DGRAM), free_port(SOCK_DGRAM)
     auth, acct = (
@@ -68,21 +71,30 @@ def serving(folder: Path, workers: int = 2) -> Iterator[Ours]:
     )
     processes = [
         _start(
-            worker_settings(folder, index),
-            [sock.fileno() for sock in auth[index]],
-            [sock.fileno() for sock in acct[index]],
+            _told(folder, f"{kind}-{index}"),
+            [sock.fileno() for sock in sockets] if kind == "auth" else [],
+            [sock.fileno() for sock in sockets] if kind == "acct" else [],
         )
-        for index in range(workers)
+        for kind, several in (("auth", auth), ("acct", acct))
+        for index, sockets in enumerate(several)
     ]
     for sock in [sock for several in (*auth, *acct) for sock in several]:
         sock.close()
     try:
-        yield Ours(*ports, tuple(process.pid for process in processes), folder)
+        yield Ours(*ports, tuple(process.pid for process in processes))
     finally:
         for process in processes:
             process.terminate()
         for process in processes:
             process.wait(10)
+
+
+def _told(folder: Path, name: str) -> WorkerSettings:
+    return replace(
+        settings(folder, _JOURNAL_BYTES),
+        journal_path=folder / f"journal-{name}",
+        counters_path=folder / f"counters-{name}",
+    )
 
 
 def _start(given: WorkerSettings, auth: list[int], acct: list[int]) -> subprocess.Popen[bytes]:

@@ -30,11 +30,14 @@ def access_requests(users: Sequence[int]) -> list[bytes]:
     return [_access(number, user) for number, user in enumerate(users)]
 
 
-def shuffled(count: int, users: int, seed: int) -> list[int]:
-    """`count` users in an order of chance; all of them before any comes again."""
-    order = list(range(users))
-    random.Random(seed).shuffle(order)
-    return (order * (count // users + 1))[:count]
+def drawn(count: int, users: int, seed: int) -> list[int]:
+    """`count` of so many users in an order of chance; none twice before each was drawn."""
+    chance = random.Random(seed)
+    full, rest = divmod(count, users)
+    order: list[int] = []
+    for size in [users] * full + [rest]:
+        order += chance.sample(range(users), size)
+    return order
 
 
 def accounting_requests(count: int, together: int, label: str) -> list[bytes]:

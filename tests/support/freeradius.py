@@ -3,7 +3,8 @@
 It runs in the foreground from a configuration made here, knows one NAS (127.0.0.1 with `SECRET`)
 and grants every user what `GRANTED` says. Its SQL queries and its table of sessions are the ones
 that Debian ships. Everything a knowing operator would set for speed is set: no proxying, no log of
-requests, no detail files, one SQL connection a thread, and room for every request in flight.
+requests, no detail files, one SQL connection a thread, and room for every request in flight. With
+SQL it reads Debian's own files, which only root and its group may.
 """
 
 import shutil
@@ -28,13 +29,13 @@ _SQL_FILES = Path("/etc/freeradius/3.0/mods-config/sql/main/postgresql")
 _POLICY = Path("/etc/freeradius/3.0/policy.d/accounting")
 _READY_WITHIN_S = 60.0
 _GROUP = "fibra50"
-_ANSWER: Mapping[str, str | int] = {
+ANSWER: Mapping[str, str | int] = {
     "Mikrotik-Rate-Limit": "10M/50M",
     "Framed-Pool": "pool4",
     "Acct-Interim-Interval": 300,
 }
-GRANTED = encode(list(_ANSWER.items()))
-"""The same answer as encoded attributes: what ours grants beside it."""
+GRANTED = encode(list(ANSWER.items()))
+"""`ANSWER` as octets: what ours grants beside it."""
 
 Users = Iterable[tuple[str, str]]
 
@@ -53,7 +54,7 @@ def fill(database_url: str, users: Users) -> None:
     with psycopg.connect(libpq(database_url), autocommit=True) as connection:
         connection.execute((_SQL_FILES / "schema.sql").read_bytes())
         with connection.cursor() as cursor:
-            for name, value in _ANSWER.items():
+            for name, value in ANSWER.items():
                 cursor.execute(
                     "insert into radgroupreply (groupname, attribute, op, value)"
                     " values (%s, %s, ':=', %s)",
@@ -98,14 +99,22 @@ def freeradius_with_sql(folder: Path, database_url: str, threads: int) -> Iterat
             start = {threads}
             min = {threads}
             max = {threads}
-            spare = {threads}
+            spare = 0
             uses = 0
             lifetime = 0
             idle_timeout = 0
         }}
         $INCLUDE {_SQL_FILES}/queries.conf
     }}"""
-    with _running(folder, modules, users="sql", accounting="sql", threads=threads) as server:
+    with _running(
+        folder,
+        modules,
+        users="sql",
+        accounting="sql",
+        threads=threads,
+        policy=f"$INCLUDE {_POLICY}",
+        preacct="acct_unique",
+    ) as server:
         yield server
 
 
@@ -116,7 +125,7 @@ def freeradius_with_files(
     """Users (name, password) in a file that it reads at start; accounting is answered, not kept."""
     answer = ",\n\t".join(
         f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}"
-        for name, value in _ANSWER.items()
+        for name, value in ANSWER.items()
     )
     path = folder / "users"
     with path.open("w") as file:
@@ -143,6 +152,8 @@ def _running(
     accounting: str,
     threads: int,
     reject_delay_s: int = 1,
+    policy: str = "",
+    preacct: str = "ok",
 ) -> Iterator[FreeRadius]:
     program = shutil.which("freeradius", path="/usr/sbin:/usr/bin")
     if program is None:
@@ -201,7 +212,7 @@ modules {{
     {modules}
 }}
 policy {{
-    $INCLUDE {_POLICY}
+    {policy}
 }}
 server default {{
     listen {{
@@ -232,7 +243,7 @@ server default {{
         }}
     }}
     preacct {{
-        acct_unique
+        {preacct}
     }}
     accounting {{
         {accounting}
