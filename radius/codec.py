@@ -293,11 +293,13 @@ def encode_reply(
 
     Raises:
         LocalError: longer than 4096 octets.
+        PeerError: `malformed`; with the Proxy-States it would be longer.
     """
     if PROXY_STATE in request.firsts:
-        attributes += b"".join(
-            [attribute(PROXY_STATE, value) for value in request.all(PROXY_STATE)]
-        )
+        states = b"".join([attribute(PROXY_STATE, value) for value in request.all(PROXY_STATE)])
+        if HEADER_OCTETS + len(_MA_EMPTY) + len(attributes) + len(states) > PACKET_OCTETS_MAX:
+            raise PeerError(f"{len(states)} octets of Proxy-State leave no room for a reply")
+        attributes += states
     vector = request.authenticator
     signed_over = vector
     if code == _ACCOUNTING_RESPONSE and request.code != _STATUS_SERVER:

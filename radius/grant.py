@@ -1,14 +1,15 @@
 """What the grant table holds, as values and as rows: who may log in, and which NASes may ask.
 
-Credentials and shared secrets are sealed with AES-GCM under a key derived from the node's, bound by
-the additional data to the user name or the NAS: a row copied under another name does not open.
+Credentials and shared secrets are sealed with AES-GCM under a key derived from the node's. The rest
+of the row and the user name are its additional data: what was altered, or copied under another
+name, does not open.
 Nonces are random: 2**32 rows may be written under one key, a million a day for eleven years.
 
 Rows, big endian:
-    grant   epoch u32, login u64, contract u64, generation u32, sessions_max u16, sealed (u16
-            size), replies (dialect u8 size, attributes u16 size) to the end
+    grant   epoch u32, login u64, contract u64, generation u32, sessions_max u16, replies (u16 size;
+            each dialect u8 size, attributes u16 size), sealed password to the end
     client  NAS u64, network, dialect, policy (u8 sizes), sealed to the end
-    sealed  nonce 12, cipher text, tag 16; of a grant: the password
+    sealed  nonce 12, cipher text, tag 16
 """
 
 import os
@@ -96,7 +97,6 @@ class Rows:
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESGCM(_derive(key, b"religa grant table", 32))
-        self._decrypt = self._aead.decrypt
         self.key_check = int.from_bytes(_derive(key, b"religa grant table check", 8), "big")
 
     def write_grant(self, username: bytes, grant: Grant, epoch: int) -> bytes:
@@ -106,14 +106,15 @@ class Rows:
             LocalError: a number or a reply does not fit.
         """
         try:
-            sealed = self._seal(grant.password, b"grant:" + username)
+            replies = b"".join(
+                _short(dialect) + _SIZE.pack(len(attributes)) + attributes
+                for dialect, attributes in grant.replies.items()
+            )
             numbers = (grant.login_id, grant.contract_id, grant.generation, grant.sessions_max)
-            parts = [_HEAD.pack(epoch, *numbers, len(sealed)), sealed]
-            for dialect, attributes in grant.replies.items():
-                parts += (_short(dialect), _SIZE.pack(len(attributes)), attributes)
+            clear = _HEAD.pack(epoch, *numbers, len(replies)) + replies
         except struct.error as error:
             raise LocalError(f"login {grant.login_id} does not fit a row: {error}") from error
-        return b"".join(parts)
+        return clear + self._seal(grant.password, clear + username)
 
     def read_grant(self, username: bytes, row: bytes) -> Grant:
         """One row as the grant of `username`.
@@ -121,15 +122,15 @@ class Rows:
         Raises:
             LocalError: sealed under another key or for another name.
         """
-        _, login_id, contract_id, generation, sessions_max, size = _HEAD.unpack_from(row)
-        at = _HEAD.size + size
-        password = self._open(row[_HEAD.size : at], b"grant:" + username)
+        _, login_id, contract_id, generation, sessions_max, end, password = self._open(
+            username, row
+        )
         replies = {}
-        while at < len(row):
-            dialect_end = at + 1 + row[at]
-            end = dialect_end + 2 + _SIZE.unpack_from(row, dialect_end)[0]
-            replies[row[at + 1 : dialect_end].decode()] = row[dialect_end + 2 : end]
-            at = end
+        at = _HEAD.size
+        while at < end:
+            start, stop = _reply_at(row, at)
+            replies[row[at + 1 : start].decode()] = row[start + 2 : stop]
+            at = stop
         return Grant(login_id, contract_id, generation, password, replies, sessions_max)
 
     def read_answer(self, username: bytes, row: bytes, dialect: bytes) -> Answer:
@@ -138,19 +139,11 @@ class Rows:
         Raises:
             LocalError: sealed under another key or for another name.
         """
-        _, login_id, _, generation, sessions_max, size = _HEAD.unpack_from(row)
-        sealed = _HEAD.size + _NONCE_OCTETS
-        at = _HEAD.size + size
-        try:
-            nonce = row[_HEAD.size : sealed]
-            password = self._decrypt(nonce, row[sealed:at], b"grant:" + username)
-        except InvalidTag:
-            raise LocalError(_ALTERED) from None
+        _, login_id, _, generation, sessions_max, end, password = self._open(username, row)
         attributes = None
-        end = len(row)
+        at = _HEAD.size
         while at < end:
-            start = at + 1 + row[at]
-            stop = start + 2 + (row[start] << 8 | row[start + 1])
+            start, stop = _reply_at(row, at)
             if row[at + 1 : start] == dialect:
                 attributes = row[start + 2 : stop]
                 break
@@ -168,39 +161,53 @@ class Rows:
             names = _short(client.dialect) + _short(client.require_message_authenticator)
         except struct.error as error:
             raise LocalError(f"NAS {client.nas_id} does not fit a row: {error}") from error
-        return nas + network + names + self._seal(client.secret, b"client:" + nas + network)
+        clear = nas + network + names
+        return clear + self._seal(client.secret, clear)
 
     def read_client(self, row: bytes) -> Client:
         """One row as a NAS.
 
         Raises:
-            LocalError: sealed under another key or for another NAS.
+            LocalError: sealed under another key or for another NAS, or damaged.
         """
-        at = _NAS.size
-        names = []
-        for _ in range(3):
-            end = at + 1 + row[at]
-            names.append(row[at + 1 : end])
-            at = end
-        network, dialect, requirement = (name.decode() for name in names)
-        bound_to = b"client:" + row[: _NAS.size + 1 + len(names[0])]
-        return Client(
-            nas_id=_NAS.unpack_from(row)[0],
-            network=ip_network(network),
-            secret=self._open(row[at:], bound_to),
-            dialect=dialect,
-            require_message_authenticator=requirement,
-        )
+        try:
+            at, names = _NAS.size, []
+            for _ in range(3):
+                end = at + 1 + row[at]
+                names.append(row[at + 1 : end].decode())
+                at = end
+            network, dialect, requirement = names
+            secret = self._unseal(row[at:], row[:at])
+            nas_id = _NAS.unpack_from(row)[0]
+            return Client(nas_id, ip_network(network), secret, dialect, requirement)
+        except (InvalidTag, IndexError, ValueError, struct.error):
+            raise LocalError(_ALTERED) from None
+
+    def _open(self, username: bytes, row: bytes) -> tuple[int, int, int, int, int, int, bytes]:
+        """The numbers of a grant's row, where its replies end, and the password.
+
+        After this the row is known to be as it was written.
+        """
+        try:
+            epoch, login_id, contract_id, generation, places, size = _HEAD.unpack_from(row)
+            end = _HEAD.size + size
+            password = self._unseal(row[end:], row[:end] + username)
+        except (InvalidTag, ValueError, struct.error):
+            raise LocalError(_ALTERED) from None
+        return epoch, login_id, contract_id, generation, places, end, password
 
     def _seal(self, clear: bytes, bound_to: bytes) -> bytes:
         nonce = os.urandom(_NONCE_OCTETS)
         return nonce + self._aead.encrypt(nonce, clear, bound_to)
 
-    def _open(self, sealed: bytes, bound_to: bytes) -> bytes:
-        try:
-            return self._aead.decrypt(sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:], bound_to)
-        except InvalidTag:
-            raise LocalError(_ALTERED) from None
+    def _unseal(self, sealed: bytes, bound_to: bytes) -> bytes:
+        return self._aead.decrypt(sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:], bound_to)
+
+
+def _reply_at(row: bytes, at: int) -> tuple[int, int]:
+    """Of the reply at an offset: where the name of its dialect ends, and where it ends itself."""
+    start = at + 1 + row[at]
+    return start, start + 2 + (row[start] << 8 | row[start + 1])
 
 
 def epoch_of(row: bytes) -> int:

@@ -16,22 +16,28 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
+from zlib import crc32
 
 import lmdb
 
 from radius.errors import JournalFull, LocalError
+from radius.mapped import refuse_truncated
 
-# received_at f64, NAS u64, size of source u8; then source and octets
-_HEAD: Final = struct.Struct("!dQB")
+# CRC-32 of the rest u32, received_at f64, NAS u64, size of source u8; then source and octets
+_CRC: Final = struct.Struct("!I")
+_HEAD: Final = struct.Struct("!IdQB")
 _Txn: TypeAlias = "lmdb.Transaction[bytes]"  # generic for the type checker only
 _SEQUENCE: Final = struct.Struct("!Q")
 _FIRST: Final = _SEQUENCE.pack(1)
-_FORMAT: Final = b"1"
+_FORMAT: Final = b"2"
 # Deleting copies the pages it touches before the old ones are free: room beyond the bound, and
 # few enough entries in a transaction to fit it.
 _HEADROOM_BYTES: Final = 8 << 20
 _DISCARD_ENTRIES: Final = 1_000
 _ENTRY_OVERHEAD: Final = 64  # key, node header, the slack of its page
+DAMAGED: Final = "a damaged row"
+"""The source of an entry that is not as it was written."""
+
 _PACKET_BYTES_MAX: Final = 8192  # an Accounting-Request of 4096 octets takes two pages
 
 
@@ -79,6 +85,7 @@ class Journal:
                 max_dbs=2,
                 mode=0o600,
             )
+            refuse_truncated(self._env, self._path)
             self._env.reader_check()  # a killed reader's slot would keep old pages alive
             self._entries = self._env.open_db(b"entries")
             self._meta = self._env.open_db(b"meta")
@@ -142,7 +149,7 @@ class Journal:
         return max(own, 1.0 - disk.f_bavail / disk.f_blocks)
 
     def read(self, limit: int) -> list[Entry]:
-        """The oldest entries, at most `limit`, in sequence."""
+        """The oldest entries, at most `limit`, in sequence; of a damaged one only the sequence."""
         with self._reading() as txn, txn.cursor(self._entries) as cursor:
             return [_entry(key, row) for key, row in islice(cursor, limit)]
 
@@ -211,12 +218,15 @@ class Journal:
 
 def _row(received_at: float, nas_id: int, source: str, octets: bytes) -> bytes:
     address = source.encode()
-    return _HEAD.pack(received_at, nas_id, len(address)) + address + octets
+    row = _HEAD.pack(0, received_at, nas_id, len(address)) + address + octets
+    return _CRC.pack(crc32(row[_CRC.size :])) + row[_CRC.size :]
 
 
 def _entry(key: bytes, row: bytes) -> Entry:
-    received_at, nas_id, size = _HEAD.unpack_from(row)
+    sequence = _SEQUENCE.unpack(key)[0]
+    if len(row) < _HEAD.size or _CRC.unpack_from(row)[0] != crc32(row[_CRC.size :]):
+        return Entry(sequence, 0.0, 0, DAMAGED, b"")  # LMDB does not look, and disks do err
+    _, received_at, nas_id, size = _HEAD.unpack_from(row)
     end = _HEAD.size + size
-    return Entry(
-        _SEQUENCE.unpack(key)[0], received_at, nas_id, row[_HEAD.size : end].decode(), row[end:]
-    )
+    source = row[_HEAD.size : end].decode()
+    return Entry(sequence, received_at, nas_id, source, row[end:])

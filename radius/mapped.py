@@ -64,6 +64,7 @@ class Mapped:
             )
         try:
             with self._told():
+                refuse_truncated(self._env, path)
                 self.databases = [
                     self._env.open_db(name, create=not readonly) for name in databases
                 ]
@@ -163,3 +164,18 @@ class Mapped:
             yield
         except (lmdb.Error, OSError) as error:
             raise LocalError(f"{self._what}: {error}") from error
+
+
+def refuse_truncated(env: "lmdb.Environment", path: Path) -> None:
+    """Look at the size of an environment's file: reading beyond its end would kill the process.
+
+    Raises:
+        LocalError: it is shorter than what was written to it.
+    """
+    wanted = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    found = (path / "data.mdb").stat().st_size
+    if found < wanted:
+        raise LocalError(
+            f"{path} is damaged: {found} octets of {wanted} are there; stop the node and move the"
+            " directory away, it is made anew"
+        )

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -259,3 +260,16 @@ def test_it_stops_cleanly_when_asked(bench: Bench) -> None:
         request = status_server(1)
         believed(bench.auth.ask(request), request)
     assert worker.exit_code == 0
+
+
+def test_a_guess_waits_and_others_do_not(bench: Bench) -> None:
+    configured = replace(bench.configured, reject_step_s=0.3)
+    with WorkerProcess(configured, [bench.auth_socket], [bench.acct_socket]):
+        for identifier in range(3):
+            wrong = pap(identifier, b"ana", b"no")
+            believed(bench.auth.ask(wrong), wrong)
+        guess, right = pap(3, b"ana", b"no"), pap(4, b"ana")
+        bench.auth.mine.send(guess)
+        # The right password, asked later, is answered first.
+        assert believed(bench.auth.ask(right), right).code == Code.ACCESS_ACCEPT
+        assert believed(bench.auth.mine.recv(4096), guess).code == Code.ACCESS_REJECT

@@ -1,16 +1,17 @@
 """The journal: all or nothing, bounded, in order, and well again after a full disk."""
 
 import multiprocessing
+import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import lmdb
 import pytest
 
 from radius.errors import JournalFull, LocalError
-from radius.journal import Entry, Journal
+from radius.journal import DAMAGED, Entry, Journal
 
 PACKET = b"\x04" * 300
 
@@ -173,3 +174,68 @@ def test_a_journal_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LocalError, match="journal"):
         Journal(tmp_path / "file", 1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "disk_mib", "fullness"),
+    [
+        (10_000, 200_000, 0.0),  # a disk nearly full, and room for all that may come to wait
+        (8, 160, 0.95),  # a disk that ends before the bound does
+        (0, 160, 1.0),
+        (40, 160, 0.75),
+    ],
+)
+def test_it_is_as_full_as_its_disk_where_that_ends_first(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free_mib: int,
+    disk_mib: int,
+    fullness: float,
+) -> None:
+    class Disk:
+        f_frsize = 1 << 20
+        f_bavail = free_mib
+        f_blocks = disk_mib
+
+    with Journal(tmp_path, 64 << 20) as journal:
+        monkeypatch.setattr("os.statvfs", lambda _path: Disk)
+        assert journal.fullness() == pytest.approx(fullness, abs=0.001)
+
+
+def test_it_is_as_full_as_its_bound_says(tmp_path: Path) -> None:
+    with Journal(tmp_path, 256 << 10) as journal:
+        seen = [journal.fullness()]
+        with suppress(JournalFull):
+            while True:
+                journal.append(batch(10))
+                seen.append(journal.fullness())
+        assert seen == sorted(seen)
+        assert seen[0] == 0
+        assert 0.9 < seen[-1] <= 1
+        journal.discard(2**63)
+        assert journal.fullness() < 0.05
+
+
+def test_a_damaged_row_is_told_apart_and_does_not_hide_the_others(tmp_path: Path) -> None:
+    with Journal(tmp_path, 1 << 20) as journal:
+        journal.append([(1.5, 7, "192.0.2.1", b"number %d" % number) for number in range(3)])
+    data = tmp_path / "data.mdb"
+    octets = data.read_bytes()
+    assert octets.count(b"number 1") == 1
+    data.write_bytes(octets.replace(b"number 1", b"number 7"))
+    with Journal(tmp_path, 1 << 20) as journal:
+        found = journal.read(10)
+        assert [(entry.sequence, entry.octets) for entry in found] == [
+            (1, b"number 0"),
+            (2, b""),
+            (3, b"number 2"),
+        ]
+        assert found[1].source == DAMAGED
+
+
+def test_a_journal_that_was_cut_is_refused(tmp_path: Path) -> None:
+    with Journal(tmp_path, 1 << 20) as journal:
+        journal.append(batch(500))
+    os.truncate(tmp_path / "data.mdb", 5 * 4096)
+    with pytest.raises(LocalError, match="damaged"):
+        Journal(tmp_path, 1 << 20)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from radius import session_class
 from radius.clients import Clients
 from radius.codec import Code, Secret, attribute, encode_request
+from radius.errors import LocalError
 from radius.table import Answer, Client, GrantTable
 from radius.worker import Worker, WorkerSettings
 from tests.support.radius_worker import (
@@ -39,7 +41,8 @@ class Bench:
 
     def __init__(self, configured: WorkerSettings) -> None:
         self.now = 1_000.0
-        self.worker = Worker(configured, monotonic=lambda: self.now, wall=lambda: 1_795_000_000.5)
+        self.wall = 1_795_000_000.5
+        self.worker = Worker(configured, monotonic=lambda: self.now, wall=lambda: self.wall)
         assert self.worker._journal is not None
         self.journal = self.worker._journal
 
@@ -53,7 +56,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     publish(tmp_path / "table", [(b"ana", grant(1, generation=3))], [client()])
-    made = Bench(settings(tmp_path))
+    made = Bench(replace(settings(tmp_path), reject_step_s=0.5))
     yield made
     made.worker.close()
 
@@ -297,12 +300,10 @@ def test_auto_is_decided_by_the_first_request(
 
 def test_what_auto_learnt_outlives_a_reload_but_not_a_setting() -> None:
     def require(clients: Clients) -> str:
-        nas = clients.find("127.0.0.1")
-        return "unknown" if nas is None else nas.require
+        return clients.find("127.0.0.1").require
 
     first = Clients([client(require="auto")])
     nas = first.find("127.0.0.1")
-    assert nas is not None
     assert nas.learn(signed=True, eap=False)
     assert not nas.learn(signed=False, eap=False)
     assert require(Clients([client(require="auto")], first)) == "yes"
@@ -337,7 +338,7 @@ def test_an_unexpected_error_ends_one_packet_only(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
-        patched.setattr(bench.worker._table, "answer", broken)
+        patched.setattr(bench.worker._table._rows, "read_answer", broken)
         assert bench.worker.handle_access(pap(1, b"ana"), NAS) is None
         patched.setattr(bench.journal, "append", broken)
         assert bench.worker.handle_accounting([(accounting(1, b"s"), NAS)]) == []
@@ -367,3 +368,186 @@ def test_any_octets_give_silence(bench: Bench, datagram: bytes) -> None:
     assert bench.worker.handle_access(datagram, NAS) is None
     assert bench.worker.handle_accounting([(datagram, NAS)]) == []
     assert bench.counted().get("internal_error", 0) == 0
+
+
+# --- one session too many -------------------------------------------------------------------------
+
+
+def station(mac: bytes) -> bytes:
+    return attribute(31, mac)
+
+
+def limited(folder: Path, sessions_max: int = 1) -> Bench:
+    logins = [(b"ana", replace(grant(1, generation=3), sessions_max=sessions_max))]
+    publish(folder / "table", logins, [client()])
+    return Bench(settings(folder))
+
+
+def dial(bench: Bench, identifier: int, mac: bytes) -> bytes | None:
+    """The Class of the Accept, or None for a Reject."""
+    request = pap(identifier, b"ana", extra=station(mac))
+    reply = believed(bench.worker.handle_access(request, NAS), request)
+    if reply.code == Code.ACCESS_ACCEPT:
+        return reply.first(25)
+    assert reply.first(18) == b"Simultaneous use limit reached"
+    return None
+
+
+def tell(bench: Bench, identifier: int, status: int, mac: bytes, class_: bytes) -> None:
+    extra = station(mac) + attribute(25, class_)
+    request = accounting(identifier, b"s-" + mac, status=status, extra=extra)
+    assert len(bench.worker.handle_accounting([(request, NAS)])) == 1
+
+
+def test_an_accept_takes_the_place_before_the_start_comes(tmp_path: Path) -> None:
+    bench = limited(tmp_path)
+    with bench.worker:
+        assert dial(bench, 1, b"AA") is not None
+        assert dial(bench, 2, b"BB") is None
+        assert bench.counted()["simultaneous_use"] == 1
+        bench.wall += 10  # the line never came up
+        assert dial(bench, 3, b"BB") is not None
+
+
+def test_the_same_equipment_dials_again_after_a_power_cut(tmp_path: Path) -> None:
+    bench = limited(tmp_path)
+    with bench.worker:
+        for identifier in range(4):
+            mark = dial(bench, identifier, b"AA")
+            assert mark is not None
+            tell(bench, identifier, 1, b"AA", mark)  # and never a Stop
+        assert dial(bench, 9, b"BB") is None
+
+
+def test_a_stop_frees_the_place_and_a_late_interim_does_not_take_it(tmp_path: Path) -> None:
+    bench = limited(tmp_path)
+    with bench.worker:
+        mark = dial(bench, 1, b"AA")
+        assert mark is not None
+        tell(bench, 1, 1, b"AA", mark)
+        bench.wall += 60
+        assert dial(bench, 2, b"BB") is None
+        tell(bench, 2, 2, b"AA", mark)
+        tell(bench, 3, 3, b"AA", mark)
+        assert dial(bench, 4, b"BB") is not None
+
+
+def test_a_session_not_heard_of_is_not_counted(tmp_path: Path) -> None:
+    bench = limited(tmp_path)
+    with bench.worker:
+        mark = dial(bench, 1, b"AA")
+        assert mark is not None
+        tell(bench, 1, 1, b"AA", mark)
+        bench.wall += 900
+        tell(bench, 2, 3, b"AA", mark)
+        bench.wall += 900
+        assert dial(bench, 3, b"BB") is None
+        bench.wall += 60
+        assert dial(bench, 4, b"BB") is not None
+
+
+@pytest.mark.parametrize("status", [7, 8], ids=["on", "off"])
+def test_a_nas_that_restarts_frees_its_places(tmp_path: Path, status: int) -> None:
+    bench = limited(tmp_path)
+    with bench.worker as worker:
+        mark = dial(bench, 1, b"AA")
+        assert mark is not None
+        tell(bench, 1, 1, b"AA", mark)
+        bench.wall += 5
+        restarted = accounting(2, b"", status=status)
+        assert len(worker.handle_accounting([(restarted, NAS)])) == 1
+        assert dial(bench, 3, b"BB") is not None
+
+
+def test_as_many_as_the_plan_says_and_no_more(tmp_path: Path) -> None:
+    bench = limited(tmp_path, sessions_max=3)
+    with bench.worker:
+        taken = [dial(bench, number, b"%d" % number) for number in range(5)]
+    assert [mark is not None for mark in taken] == [True, True, True, False, False]
+
+
+def test_without_a_station_a_repeat_is_the_same_and_a_second_line_is_not(tmp_path: Path) -> None:
+    bench = limited(tmp_path)
+    with bench.worker as worker:
+        for identifier in range(3):
+            request = pap(identifier, b"ana")
+            reply = believed(worker.handle_access(request, NAS), request)
+            assert reply.code == Code.ACCESS_ACCEPT
+        mark = attribute(25, reply.first(25) or b"")
+        assert len(worker.handle_accounting([(accounting(1, b"s", extra=mark), NAS)])) == 1
+        request = pap(9, b"ana")
+        assert believed(worker.handle_access(request, NAS), request).code == Code.ACCESS_REJECT
+
+
+def test_who_is_on_cannot_be_told_and_nobody_is_locked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bool:
+        raise LocalError("gone")
+
+    bench = limited(tmp_path)
+    with bench.worker:
+        assert dial(bench, 1, b"AA") is not None
+        monkeypatch.setattr(bench.worker._presence, "take", broken)
+        assert dial(bench, 2, b"BB") is not None
+        assert bench.counted()["internal_error"] == 1
+
+
+# --- more than can be kept ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fullness", "kept"),
+    [
+        (0.94, ["start", "interim", "stop", "on"]),
+        (0.95, ["start", "stop", "on"]),
+        (0.98, ["stop", "on"]),
+    ],
+)
+def test_interims_go_first_then_starts_and_stops_last(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fullness: float, kept: list[str]
+) -> None:
+    monkeypatch.setattr(bench.journal, "fullness", lambda: fullness)
+    kinds = {"start": 1, "interim": 3, "stop": 2, "on": 7}
+    requests = {name: accounting(number, b"s", status=number) for name, number in kinds.items()}
+    replies = bench.worker.handle_accounting([(request, NAS) for request in requests.values()])
+    assert bench.journalled() == [requests[name] for name in kept]
+    assert [reply[1] for reply, _ in replies] == [kinds[name] for name in kept]
+    assert bench.counted().get("accounting_shed", 0) == 4 - len(kept)
+    status = status_server(200)
+    able = bench.worker.handle_accounting([(status, NAS)]) != []
+    assert able == (fullness < 0.975)
+
+
+def test_what_was_shed_is_recorded_when_it_comes_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interim = accounting(1, b"s", status=3)
+    monkeypatch.setattr(bench.journal, "fullness", lambda: 0.96)
+    assert bench.worker.handle_accounting([(interim, NAS)]) == []
+    monkeypatch.setattr(bench.journal, "fullness", lambda: 0.5)
+    bench.now += 1
+    assert len(bench.worker.handle_accounting([(interim, NAS)])) == 1
+
+
+def test_behind_interims_are_not_even_opened(bench: Bench) -> None:
+    requests = [accounting(number, b"s", status=number) for number in (1, 2, 3)]
+    forged = flipped(accounting(9, b"s", status=3), 10)
+    batch = [(request, NAS) for request in (*requests, forged)]
+    assert len(bench.worker.handle_accounting(batch, behind=True)) == 2
+    assert bench.journalled() == requests[:2]
+    assert bench.counted()["accounting_shed"] == 2
+    assert "bad_authenticator" not in bench.counted()
+
+
+# --- guessing -------------------------------------------------------------------------------------
+
+
+def test_the_fourth_wrong_password_of_a_minute_waits(bench: Bench) -> None:
+    waits = []
+    for identifier in range(6):
+        [reply] = bench.worker.handle_accesses([(pap(identifier, b"ana", b"no"), NAS)])
+        waits.append(reply.delay_s)
+    assert waits == [0, 0, 0, 0.5, 1.0, 1.5]
+    [right] = bench.worker.handle_accesses([(pap(9, b"ana"), NAS)])
+    assert right.delay_s == 0
