@@ -4,6 +4,7 @@ With `ONLY=name`, what goes with it (`name_p99`) is told too. How each is measur
 module; how it went, and how busy the machine was with other work, goes to stderr.
 """
 
+import signal
 import sys
 
 import psutil
@@ -38,6 +39,8 @@ def main(wanted: str | None) -> int:
     if wanted is not None and wanted not in BENCHES:
         print(f"no such bench: {wanted}; there are {', '.join(BENCHES)}", file=sys.stderr)
         return 2
+    # What was started is stopped by those who started it, on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     ok = True
     for run in dict.fromkeys(BENCHES.values() if wanted is None else [BENCHES[wanted]]):
         others = psutil.cpu_percent(interval=1.0)

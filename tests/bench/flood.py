@@ -85,7 +85,7 @@ def flood(load: Load) -> Outcome:
     """Run the generator as a process of its own.
 
     Raises:
-        RuntimeError: it failed, or a reply was wrong.
+        RuntimeError: it failed, a reply was wrong, or more than one request in 1,000 was lost.
     """
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.flood"],
@@ -101,6 +101,8 @@ def flood(load: Load) -> Outcome:
     outcome = Outcome(**json.loads(done.stdout))
     if outcome.wrong:
         raise RuntimeError(f"wrong replies: {outcome.wrong}")
+    if outcome.lost * 1_000 > outcome.replies:
+        raise RuntimeError(f"{outcome.lost} requests lost, {outcome.replies} answered")
     return outcome
 
 

@@ -22,7 +22,7 @@ from radius.codec import Code, parse, verify_reply
 from radius.errors import PeerError
 from tests.bench.figure import Figure
 from tests.bench.flood import Load, flood
-from tests.bench.ours import Ours, make_table, serving
+from tests.bench.ours import Ours, accepted, make_table, serving
 from tests.bench.requests import USERS, access_requests, drawn
 from tests.support.product import own_folder
 from tests.support.radius_worker import SECRET
@@ -50,8 +50,14 @@ def one_bng() -> Iterator[Figure]:
         rates: dict[int, list[float]] = {workers: [] for workers in servers}
         for number in range(ROUNDS):
             for workers, server in servers.items():
+                before = accepted(folder / str(workers), workers)
                 per_s = _drain_rate(server, number)
-                print(f"round {number}, {workers} workers: {per_s:,.0f}/s", file=sys.stderr)
+                after = accepted(folder / str(workers), workers)
+                shares = " + ".join(str(b - a) for a, b in zip(before, after, strict=True))
+                print(
+                    f"round {number}, {workers} workers: {per_s:,.0f}/s, shares {shares}",
+                    file=sys.stderr,
+                )
                 rates[workers].append(per_s)
     both, one = median(rates[2]), median(rates[1])
     yield Figure("radius_one_bng", both, "replies/s", 1.6, peer=one, better="larger")

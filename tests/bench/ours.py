@@ -18,6 +18,7 @@ from socket import SOCK_DGRAM
 
 from api.ports import bind_sockets
 from config.settings import Settings
+from radius.counters import Counters
 from radius.server import WorkerSettings
 from radius.table import Grant
 from tests.bench.requests import name_of, password_of
@@ -59,6 +60,15 @@ def make_table(folder: Path, users: int) -> None:
 def accounting_settings(folder: Path, workers: int = WORKERS) -> list[WorkerSettings]:
     """What the accounting workers of this folder are told: where their journals are."""
     return [_told(folder, f"acct-{index}") for index in range(workers)]
+
+
+def accepted(folder: Path, workers: int) -> list[int]:
+    """How many Accepts each authenticating worker has sent, as it counts them."""
+    counts = []
+    for index in range(workers):
+        with Counters(_told(folder, f"auth-{index}").counters_path) as counters:
+            counts.append(counters.read()["access_accept"])
+    return counts
 
 
 @contextmanager
