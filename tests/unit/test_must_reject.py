@@ -101,6 +101,23 @@ def test_passwords_are_compared_octet_by_octet(
     assert reply[0] == (ACCESS_ACCEPT if accepted else ACCESS_REJECT)
 
 
+@pytest.mark.parametrize("states", [attribute(33, b"p" * 253) * 15, attribute(33, b"") * 190])
+def test_a_reply_holds_every_proxy_state_or_is_not_sent(tmp_path: Path, states: bytes) -> None:
+    """RFC 2865 section 5.33: all of them, unmodified and in order; section 3: 4096 octets."""
+    bench = Bench(tmp_path, "yes")
+    fitting = Case("auth", access(attribute(1, b"nobody") + states), "")
+    refused = Case("auth", pap(9, b"ana", extra=states + attribute(33, b"q" * 90)), "")
+    with bench.worker:
+        [reply] = bench.answers(fitting)
+        assert authentic_reply(reply, fitting.datagram, SECRET.value)
+        assert reply.endswith(states)
+        for reply in bench.answers(refused):
+            assert len(reply) <= 4096
+            assert reply.endswith(states + attribute(33, b"q" * 90))
+        # And it serves on.
+        assert len(bench.answers(Case("auth", pap(10, b"ana"), ""))) == 1
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_forgeries_in_between_change_nothing(tmp_path: Path, seed: int) -> None:
     """RFC 5080 section 2.2.2: what is not authentic must not touch the kept replies (R1, R2)."""
