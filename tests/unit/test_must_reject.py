@@ -205,3 +205,11 @@ def test_secrets_are_compared_in_constant_time() -> None:
 )
 def test_that_rule_sees_a_plain_comparison(line: str) -> None:
     assert plainly_compared(line)
+
+
+def test_a_reply_that_fits_no_packet_is_the_peers_fault(tmp_path: Path) -> None:
+    """A NAS must not be able to raise the alarm that says that we are broken."""
+    bench = Bench(tmp_path, "yes")
+    with bench.worker:
+        bench.answers(longest_request())
+    assert bench.counted() == {"access_request": 1, "malformed": 1}
