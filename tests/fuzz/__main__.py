@@ -3,7 +3,7 @@
 `python -m tests.fuzz [NAME] [--seconds 60] [--seed 7] [--keep]`
 
     mutation               damaged honest datagrams through every reader; needs no fuzzer
-    decode, worker         guided by coverage, from the corpus in the repository
+    decode, worker, rows   guided by coverage, from the corpus in the repository
     flood                  a million random and a million damaged datagrams through one worker
     kill                   a worker killed 200 times under accounting load
 

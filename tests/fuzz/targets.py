@@ -8,17 +8,19 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from radius.codec import parse
 from radius.counters import Counters
-from radius.errors import PeerError
+from radius.errors import LocalError, PeerError
+from radius.grant import Rows
 from radius.worker import Address, Worker
 from tests.fuzz import decode as mutation
 from tests.support.radius_worker import (
     SECRET,
+    TABLE_KEY,
     accounting,
     chap,
     client,
@@ -129,9 +131,23 @@ class _Bench:
             assert counters.read()["internal_error"] == 0 or not fits, "an exception on the way"
 
 
+@contextmanager
+def rows() -> Iterator[Target]:
+    """A row of the grant table as a damaged disk may hold it: a value, or LocalError."""
+    sealed = Rows(TABLE_KEY)
+
+    def target(octets: bytes) -> None:
+        for read in (lambda: sealed.read_grant(b"ana", octets), lambda: sealed.read_client(octets)):
+            with suppress(LocalError):
+                read()
+
+    yield target
+
+
 TARGETS: Final[Mapping[str, _Opening]] = {
     "decode": decode,
     "worker": worker,
+    "rows": rows,
 }
 
 
@@ -139,6 +155,9 @@ def seeds(name: str) -> list[bytes]:
     """Honest input of each kind, from which the corpus of a target once grew."""
     if name == "decode":
         return mutation.corpus()
+    if name == "rows":
+        packer = Rows(TABLE_KEY)
+        return [packer.write_grant(b"ana", grant(1), 1), packer.write_client(client())]
     honest = [
         *(pap(1, b"ana"), chap(2, b"ana"), mschap2(3, b"ana"), pap(4, b"bia"), status_server(5)),
         *(accounting(6, b"s1", status=status) for status in (1, 2, 3, 7, 8)),

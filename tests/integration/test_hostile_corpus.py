@@ -15,7 +15,7 @@ OCTETS_MAX = 200_000
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_corpus_and_honest_input_pass_through_the_target(name: str) -> None:
     kept = sorted((CORPUS / name).iterdir())
-    assert 20 < len(kept) <= FILES_MAX
+    assert 0 < len(kept) <= FILES_MAX
     assert sum(path.stat().st_size for path in kept) < OCTETS_MAX
     with TARGETS[name]() as target:
         for octets in (*seeds(name), *(path.read_bytes() for path in kept)):
