@@ -76,5 +76,5 @@ async def test_a_damaged_row_holds_up_no_record_behind_it(
         while await shipper.ship():
             pass
     async with house.store.reading() as connection:
-        found = await connection.execute(text("select acct_session_id from sessions order by id"))
+        found = await connection.execute(text("select acct_session_id from sessions order by 1"))
         assert [each[0] for each in found] == ["first", "last"]
