@@ -47,13 +47,13 @@ CLASS_KEY = b"c" * 32
 INTERESTING = (0, 1, 2, 3, 17, 18, 19, 20, 26, 33, 79, 80, 127, 128, 200, 253, 254, 255)
 
 
-def corpus() -> list[bytes]:
-    """One honest datagram of each kind."""
+def corpus(secret: Secret = SECRET) -> list[bytes]:
+    """One honest datagram of each kind, always the same ones."""
     name = attribute(1, b"joao")
     challenge, short = b"sixteen octets..", b"8 octets"
     nt = nt_hash(PASSWORD.decode())
     credentials = [
-        attribute(2, hide_pap(PASSWORD, SECRET, VECTOR)),
+        attribute(2, hide_pap(PASSWORD, secret, VECTOR)),
         attribute(3, chap_response(1, PASSWORD, VECTOR)),
         vendor_attribute(311, 11, short) + vendor_attribute(311, 1, mschap_response(1, nt, short)),
         vendor_attribute(311, 11, challenge)
@@ -65,7 +65,7 @@ def corpus() -> list[bytes]:
             Code.ACCESS_REQUEST,
             1,
             name + each,
-            SECRET,
+            secret,
             message_authenticator=signed,
             authenticator=VECTOR,
         )
@@ -78,15 +78,15 @@ def corpus() -> list[bytes]:
     for status in (1, 2, 3, 7, 8):
         body = attribute(40, status.to_bytes(4, "big")) + name + session + counters + ipv6
         datagrams.append(
-            encode_request(Code.ACCOUNTING_REQUEST, 2, body, SECRET, message_authenticator=False)
+            encode_request(Code.ACCOUNTING_REQUEST, 2, body, secret, message_authenticator=False)
         )
     rate = vendor_attribute(14988, 8, b"1M/1M")
     for code in (Code.COA_REQUEST, Code.DISCONNECT_REQUEST):
-        datagrams.append(encode_request(code, 3, name + rate, SECRET, message_authenticator=True))
-    datagrams.append(encode_request(Code.STATUS_SERVER, 4, b"", SECRET, message_authenticator=True))
+        datagrams.append(encode_request(code, 3, name + rate, secret, message_authenticator=True))
+    datagrams.append(encode_request(Code.STATUS_SERVER, 4, b"", secret, message_authenticator=True))
     request = parse(datagrams[0])
     for code in (Code.ACCESS_ACCEPT, Code.ACCESS_REJECT):
-        datagrams.append(encode_reply(code, request, rate, SECRET, message_authenticator=True))
+        datagrams.append(encode_reply(code, request, rate, secret, message_authenticator=True))
     return datagrams
 
 
@@ -157,7 +157,7 @@ class Report:
     ok: bool = False
 
     def line(self) -> str:
-        fields: dict[str, object] = {"fuzz": "decode", "seed": self.seed, "ok": self.ok}
+        fields: dict[str, object] = {"fuzz": "mutation", "seed": self.seed, "ok": self.ok}
         fields |= {"datagrams": self.datagrams, "seen": dict(sorted(self.seen.items()))}
         return json.dumps(fields if self.ok else fields | {"datagram": self.last.hex()})
 
