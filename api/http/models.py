@@ -15,11 +15,11 @@ from api.http.fields import (
     Day,
     Dialect,
     Document,
-    DueDay,
     Email,
     Id,
     Instant,
     Mac,
+    MonthDay,
     Name,
     Network,
     Phone,
@@ -112,8 +112,10 @@ class NewContract(Body):
 
     subscriber_id: Id
     plan_id: Id
-    due_day: DueDay
+    due_day: MonthDay
     policy: Words = "anatel-765"
+    # When the plan's traffic quota starts anew; the due day unless said otherwise.
+    quota_reset_day: MonthDay | None = None
     login: NewLogin
 
 
@@ -137,7 +139,7 @@ class NewSubscriber(Body):
     email: Email | None = None
     phone: Phone | None = None
     plan: Name | None = None
-    due_day: DueDay | None = None
+    due_day: MonthDay | None = None
     username: Username | None = None
     password: Secret | None = None
     mac: Mac | None = None
