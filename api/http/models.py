@@ -15,14 +15,15 @@ from api.http.fields import (
     Day,
     Dialect,
     Document,
+    DueDay,
     Email,
     Id,
     Instant,
     Mac,
-    MonthDay,
     Name,
     Network,
     Phone,
+    ResetDay,
     Secret,
     Username,
     Words,
@@ -112,10 +113,10 @@ class NewContract(Body):
 
     subscriber_id: Id
     plan_id: Id
-    due_day: MonthDay
+    due_day: DueDay
     policy: Words = "anatel-765"
     # When the plan's traffic quota starts anew; the due day unless said otherwise.
-    quota_reset_day: MonthDay | None = None
+    quota_reset_day: ResetDay | None = None
     login: NewLogin
 
 
@@ -139,7 +140,7 @@ class NewSubscriber(Body):
     email: Email | None = None
     phone: Phone | None = None
     plan: Name | None = None
-    due_day: MonthDay | None = None
+    due_day: DueDay | None = None
     username: Username | None = None
     password: Secret | None = None
     mac: Mac | None = None
