@@ -16,6 +16,7 @@ from api.house import House
 from api.sentences import LEVELS, REASONS, SENTENCES, Lang
 from api.store.history import contract_history
 from api.store.listing import Item
+from billing.access import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,8 @@ def _counted(lang: Lang, row: Item) -> str:
 
 def _level(lang: Lang, row: Item) -> str:
     level: str = row["level"]
+    if level == Level.FULL and row["quota_spent_until"] is not None:
+        return LEVELS[lang]["quota"].format(until=_Words(lang, row)["quota_spent_until"])
     return LEVELS[lang].get(level, level)
 
 

@@ -169,7 +169,14 @@ class Publisher:
 
     def _granted(self, row: Row[Any]) -> Grant:
         password = self._house.secrets.open("logins", row.username, "password", row.password)
-        rates = Rates(row.down_bps, row.up_bps, row.reduced_down_bps, row.reduced_up_bps)
+        rates = Rates(
+            row.down_bps,
+            row.up_bps,
+            row.reduced_down_bps,
+            row.reduced_up_bps,
+            row.quota_down_bps,
+            row.quota_up_bps,
+        )
         line = Line(
             ipv4_pool=row.ipv4_pool,
             ipv6_pool=row.ipv6_pool,
@@ -182,7 +189,7 @@ class Publisher:
             contract_id=row.contract_id,
             generation=row.generation,
             password=password,
-            replies=self._compile(rates.at(Level(row.level)), line),
+            replies=self._compile(rates.at(Level(row.level), quota_spent=row.quota_spent), line),
             # The other policies are not the workers' business: nobody is kept out by them.
             sessions_max=row.simultaneous_use if row.simultaneous_policy == "reject" else 0,
         )

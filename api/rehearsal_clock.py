@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from api import review
+from api import quota, review
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
@@ -56,7 +56,10 @@ class ClockMover:
             left = await self._drain(correlation_id)
             while True:
                 async with self._house.store.reading() as connection:
-                    due = await review.next_due(connection)
+                    reset = await quota.next_due(connection, self._house.clock.now())
+                    due = min(
+                        filter(None, [await review.next_due(connection), reset]), default=None
+                    )
                 if due is None or due > to:
                     break
                 await self._set(max(due, self._house.clock.now()))
@@ -81,6 +84,7 @@ class ClockMover:
         while True:
             await self._cashier.drain()
             await review.run(self._house, None, correlation_id, "clock")
+            await quota.look(self._house, correlation_id, "clock")
             await self._messenger.drain()
             # A silent router outlasts patience; giving up the wait does not give up the line.
             with contextlib.suppress(TimeoutError):

@@ -155,6 +155,7 @@ def _changes(due: _Due, before: Account, facts: Sequence[Fact]) -> list[PlannedC
             invoice_ids=decided.verdict.invoice_ids,
         )
         for contract_id, decided in last.items()
+        if decided.access.level is not levels[contract_id]
     ]
 
 

@@ -7,12 +7,14 @@ Lang = Literal["pt-BR", "en"]
 LEVELS: dict[Lang, dict[str, str]] = {
     "pt-BR": {
         "full": "velocidade plena",
+        "quota": "velocidade da franquia usada, até {until}",
         "reduced": "velocidade reduzida",
         "walled": "acesso só à página de pagamento",
         "blocked": "acesso bloqueado",
     },
     "en": {
         "full": "full speed",
+        "quota": "the speed of a used up quota, until {until}",
         "reduced": "reduced speed",
         "walled": "the pay page only",
         "blocked": "no access",
@@ -31,6 +33,9 @@ REASONS: dict[Lang, dict[str, str]] = {
         "promise": "promessa de pagamento em vigor",
         "hold": "suspensão do corte por um operador",
         "below_minimum": "o débito está abaixo do mínimo",
+        "quota_spent": "a franquia de tráfego do ciclo foi usada",
+        "quota_renewed": "começou um novo ciclo da franquia de tráfego",
+        "quota_changed": "o plano, a franquia ou o dia de renovação mudou",
     },
     "en": {
         "no_debt": "no overdue debt that a notice covers",
@@ -43,6 +48,9 @@ REASONS: dict[Lang, dict[str, str]] = {
         "promise": "a promise to pay is in force",
         "hold": "an operator holds the cut back",
         "below_minimum": "the debt is below the minimum",
+        "quota_spent": "the traffic quota of this cycle is used up",
+        "quota_renewed": "a new cycle of the traffic quota has begun",
+        "quota_changed": "the plan, its quota or the reset day changed",
     },
 }
 

@@ -1,6 +1,6 @@
 """`religa verify`: everything that can be computed a second time, compared with what is stored."""
 
-from datetime import tzinfo
+from datetime import date, tzinfo
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +12,7 @@ from billing import policy
 from billing.calendar import Calendar
 from billing.ladder import decide
 from billing.policy import Policy
+from billing.quota import spent_until
 
 # Each query answers the rows that disagree: what it is about, what is stored, what it should be.
 _MONEY = {
@@ -98,13 +99,17 @@ _MONEY = {
     """,
     "contract {} stands at {}, its last decision says {}": """
         with last as (
-            select distinct on (contract_id) contract_id, level, generation
+            select distinct on (contract_id) contract_id, level, generation, quota_spent_until
             from access_decisions order by contract_id, generation desc
         )
-        select c.id, c.level || ' (' || c.generation || ')',
-               coalesce(l.level, 'full') || ' (' || coalesce(l.generation, 1) || ')'
+        select c.id,
+               concat(c.level, ' (', c.generation, ')', ', quota used up until '
+                   || c.quota_spent_until),
+               concat(coalesce(l.level, 'full'), ' (', coalesce(l.generation, 1), ')',
+                   ', quota used up until ' || l.quota_spent_until)
         from contracts c left join last l on l.contract_id = c.id
-        where (c.level, c.generation) <> (coalesce(l.level, 'full'), coalesce(l.generation, 1))
+        where (c.level, c.generation, c.quota_spent_until) is distinct from
+            (coalesce(l.level, 'full'), coalesce(l.generation, 1), l.quota_spent_until)
     """,
 }
 
@@ -127,26 +132,32 @@ async def verify(house: House, connection: AsyncConnection) -> list[str]:
 
 
 async def _judge_again(connection: AsyncConnection, calendar: Calendar, zone: tzinfo) -> list[str]:
-    """Every stored situation under the policy of its time (invariant A1)."""
+    """Every stored situation under the policy of its time (invariant A1), every stored meter."""
     ladders = await _ladders(connection)
     differences: list[str] = []
     query = select(access_decisions).order_by(access_decisions.c.id)
     async with connection.stream(query) as rows:
         async for row in rows:
+            decided_at = row.decided_at.astimezone(zone)
             verdict = decide(
                 situations.read(row.situation),
                 ladders[row.policy, row.policy_version],
                 calendar,
-                row.decided_at.astimezone(zone),
+                decided_at,
             )
-            stored = (row.level, row.step, row.counted_cents)
-            again = (verdict.level.value, verdict.step, verdict.counted_cents)
+            until = spent_until(situations.read_meter(row.situation), decided_at.date())
+            stored = (row.level, row.step, row.counted_cents, _shown(row.quota_spent_until))
+            again = (verdict.level.value, verdict.step, verdict.counted_cents, _shown(until))
             if stored != again:
                 differences.append(
                     f"contract {row.contract_id}, decision {row.generation}: stored {stored},"
                     f" judged again {again}"
                 )
     return differences
+
+
+def _shown(day: date | None) -> str | None:
+    return day.isoformat() if day is not None else None
 
 
 async def _ladders(connection: AsyncConnection) -> dict[tuple[str, int], Policy]:

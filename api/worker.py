@@ -17,7 +17,7 @@ import psycopg
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import text
 
-from api import review
+from api import quota, review
 from api.cashier import Cashier, reconcile
 from api.enforce import Enforcer
 from api.house import House
@@ -85,6 +85,7 @@ async def _scheduled(
     # In rehearsal only the clock's own moves review; the rest keeps real time.
     if not house.clock.manual:
         scheduler.add_job(_review, "interval", seconds=30, args=[house], next_run_time=_now())
+    scheduler.add_job(_quotas, "interval", seconds=30, args=[house], next_run_time=_now())
     scheduler.add_job(_reconcile, "interval", seconds=60, args=[house], next_run_time=_now())
     scheduler.add_job(_prune, "interval", minutes=10, args=[house])
     scheduler.start()
@@ -101,6 +102,11 @@ async def _scheduled(
 async def _review(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
         await review.run(house, None, uuid4().hex, "schedule")
+
+
+async def _quotas(house: House) -> None:
+    with contextlib.suppress(DatabaseAway):
+        await quota.look(house, uuid4().hex, "schedule")
 
 
 async def _reconcile(house: House) -> None:

@@ -50,19 +50,27 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a plan grants at each level, in bits per second. WALLED runs at the reduced rates."""
+    """What a plan grants at each level, in bits per second. WALLED runs at the reduced rates.
+
+    The quota's rates are those of a used up traffic quota; None: the plan has no quota.
+    """
 
     down_bps: int
     up_bps: int
     reduced_down_bps: int
     reduced_up_bps: int
+    quota_down_bps: int | None = None
+    quota_up_bps: int | None = None
 
-    def at(self, level: Level) -> Access:
-        """The grant of this plan at `level`."""
+    def at(self, level: Level, *, quota_spent: bool = False) -> Access:
+        """The grant of this plan at `level`; a used up quota slows it and never speeds it up."""
         match level:
             case Level.FULL:
-                return Access(level, self.down_bps, self.up_bps)
+                down_bps, up_bps = self.down_bps, self.up_bps
             case Level.REDUCED | Level.WALLED:
-                return Access(level, self.reduced_down_bps, self.reduced_up_bps)
+                down_bps, up_bps = self.reduced_down_bps, self.reduced_up_bps
             case Level.BLOCKED:
-                return Access(level, 0, 0)
+                down_bps, up_bps = 0, 0
+        if quota_spent and self.quota_down_bps is not None and self.quota_up_bps is not None:
+            down_bps, up_bps = min(down_bps, self.quota_down_bps), min(up_bps, self.quota_up_bps)
+        return Access(level, down_bps, up_bps)

@@ -4,13 +4,14 @@ The shell writes each to its table and to the audit chain, inside one transactio
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from billing.access import Access
 from billing.invoice import Allocation, Invoice
 from billing.ladder import Situation, Verdict
 from billing.ledger import Entry
 from billing.payer import Hold, Notice, Payment, Promise
+from billing.quota import Meter
 
 __all__ = [
     "AccessDecided",
@@ -95,10 +96,14 @@ class HoldPlaced:
 
 @dataclass(frozen=True, slots=True)
 class AccessDecided:
-    """A contract's access changed level: the generation that every session must now reach.
+    """A contract's access changed: the generation that every session must now reach.
 
-    `situation` is what was judged, so that the verdict can be computed again from it. Only
+    `situation` and `meter` are what was judged, so that the decision can be computed again. Only
     `verdict.review_on` may be earlier than the ladder's own: a notice may become due before.
+
+    `reason` is the verdict's where the level changed. Where only the quota did: `quota_spent`, it
+    is used up until `quota_spent_until`; `quota_renewed`, its cycle is over; `quota_changed`,
+    another plan, quota or reset day lifts the throttle within the cycle.
     """
 
     contract_id: int
@@ -106,7 +111,10 @@ class AccessDecided:
     access: Access
     verdict: Verdict
     since: datetime
+    reason: str
     situation: Situation = _NOTHING_OWED
+    meter: Meter | None = None
+    quota_spent_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from billing.calendar import Calendar
 from billing.invoice import Invoice
 from billing.ladder import Rung
 from billing.policy import Policy
+from billing.quota import Meter
 
 
 class Refused(ValueError):
@@ -62,7 +63,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One connection and its standing. `generation` grows by one with every access decision."""
+    """One connection and its standing. `generation` grows by one with every access decision.
+
+    `meter` None: the plan has no traffic quota. `quota_spent_until` is what was decided of it.
+    """
 
     id: int
     policy_name: str
@@ -74,6 +78,8 @@ class Contract:
     rungs: tuple[Rung, ...] = ()
     review_on: datetime | None = None
     ended_on: date | None = None
+    meter: Meter | None = None
+    quota_spent_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

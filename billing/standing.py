@@ -20,6 +20,7 @@ from billing.ladder import (
 )
 from billing.payer import Account, Contract, Desk, Refused
 from billing.policy import Policy, PolicyError
+from billing.quota import spent_until
 
 
 def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
@@ -75,7 +76,10 @@ def policy_of(contract: Contract, desk: Desk) -> Policy:
 def judged(
     account: Account, contract: Contract, desk: Desk
 ) -> tuple[Contract, AccessDecided | Reviewed | None]:
-    """The contract judged anew, and what that says: another level, another review date, nothing."""
+    """The contract judged anew, and what that says: other access, another review date, nothing.
+
+    Ladder and quota are judged apart and stand together: neither decision forgets the other.
+    """
     situation = situation_of(account, contract, desk)
     verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
     notice_on = _notice_due_on(account, contract, desk)
@@ -87,18 +91,37 @@ def judged(
     after = replace(
         contract, reason=verdict.reason, rungs=verdict.rungs, review_on=verdict.review_on
     )
-    if verdict.level is contract.access.level:
+    today, standing = desk.now.date(), contract.quota_spent_until
+    quota_spent_until = spent_until(contract.meter, today)
+    level_stays = verdict.level is contract.access.level
+    if level_stays and quota_spent_until == standing:
         return after, None if after == contract else Reviewed(contract.id, verdict)
     after = replace(
         after,
-        access=contract.rates.at(verdict.level),
+        access=contract.rates.at(verdict.level, quota_spent=quota_spent_until is not None),
+        quota_spent_until=quota_spent_until,
         generation=contract.generation + 1,
         since=desk.now,
     )
     decided = AccessDecided(
-        contract.id, after.generation, after.access, verdict, after.since, situation
+        contract_id=contract.id,
+        generation=after.generation,
+        access=after.access,
+        verdict=verdict,
+        since=after.since,
+        reason=_quota_reason(after, standing, today) if level_stays else verdict.reason,
+        situation=situation,
+        meter=contract.meter,
+        quota_spent_until=quota_spent_until,
     )
     return after, decided
+
+
+def _quota_reason(after: Contract, standing: date | None, today: date) -> str:
+    """Why the quota alone changed what was granted; `standing` is until when it was used up."""
+    if after.quota_spent_until is not None:
+        return "quota_spent"
+    return "quota_renewed" if standing is not None and standing <= today else "quota_changed"
 
 
 def notice_due(account: Account, desk: Desk) -> dict[int, int]:

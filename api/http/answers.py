@@ -79,6 +79,7 @@ class ContractAnswer(ContractItem):
     reason: str
     since: datetime
     review_on: datetime | None
+    quota_reset_day: int | None = Field(description="null: the due day")
     mac: str | None
     circuit_id: str | None
     remote_id: str | None
@@ -161,12 +162,24 @@ class AccessSession(BaseModel):
     last_outcome: str | None
 
 
+class QuotaAnswer(BaseModel):
+    """Traffic of both directions in the cycle that runs now. `spent_until` null: not used up."""
+
+    octets: int
+    used_octets: int
+    cycle_ends_on: date
+    spent_until: date | None
+
+
 class AccessAnswer(BaseModel):
+    """`quota` is null where the plan has none."""
+
     level: Level
     generation: int
     reason: str
     since: datetime
     review_on: datetime | None
+    quota: QuotaAnswer | None
     sessions: list[AccessSession]
 
 

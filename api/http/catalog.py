@@ -186,6 +186,7 @@ async def _connect(caller: Caller, uow: Uow, body: models.NewContract) -> tuple[
         plan_id=body.plan_id,
         due_day=body.due_day,
         policy=body.policy,
+        quota_reset_day=body.quota_reset_day,
         at=uow.clock.now(),
     )
     login = body.login
@@ -207,6 +208,7 @@ async def _connect(caller: Caller, uow: Uow, body: models.NewContract) -> tuple[
             "plan_id": body.plan_id,
             "due_day": body.due_day,
             "policy": body.policy,
+            "quota_reset_day": body.quota_reset_day,
             "login_id": login_id,
         },
     )

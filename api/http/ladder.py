@@ -17,7 +17,7 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.review import PlannedChange
 from api.sentences import Lang
-from api.store import listing
+from api.store import listing, quotas
 from api.store.sessions import of_contract
 from api.store.tables import contracts
 from api.store.uow import UnknownContract, Uow
@@ -43,10 +43,24 @@ async def read_access(
     contract = await required(caller, "contract", query, contracts.c.id, id)
     async with caller.uow() as uow:
         sessions = await of_contract(uow.connection, id)
+        standings = await quotas.standings(uow.connection, [id], uow.clock.now().date())
     return answers.AccessAnswer(
         **{k: contract[k] for k in ("level", "generation", "reason", "since", "review_on")},
+        quota=_quota(standings),
         sessions=[answers.AccessSession(**session) for session in sessions],
     )
+
+
+def _quota(standings: list[quotas.Standing]) -> answers.QuotaAnswer | None:
+    for standing in standings:
+        if standing.meter is not None:
+            return answers.QuotaAnswer(
+                octets=standing.meter.quota_octets,
+                used_octets=standing.meter.used_octets,
+                cycle_ends_on=standing.meter.cycle.ends_on,
+                spent_until=standing.spent_until,
+            )
+    return None
 
 
 @router.get(

@@ -23,6 +23,7 @@ from api.http.fields import (
     Name,
     Network,
     Phone,
+    ResetDay,
     Secret,
     Username,
     Words,
@@ -114,6 +115,8 @@ class NewContract(Body):
     plan_id: Id
     due_day: DueDay
     policy: Words = "anatel-765"
+    # When the plan's traffic quota starts anew; the due day unless said otherwise.
+    quota_reset_day: ResetDay | None = None
     login: NewLogin
 
 

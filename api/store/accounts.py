@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store import quotas
 from billing.access import Level, Rates
 from billing.account import Account, Contract, Hold, Notice, Promise
 from billing.invoice import Invoice, InvoiceState, Line
@@ -16,9 +17,10 @@ _LOCK = text("select id from subscribers where id = :subscriber_id for update")
 
 # All tables in one statement: each round trip more would stand between a payer and the line.
 # The last promise of each contract says all that rule 9 asks about earlier ones.
-_EVERYTHING = text("""
+_EVERYTHING = text(f"""
 with own as materialized (
-    select c.*, p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps
+    select c.*, p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps, p.quota_down_bps,
+           p.quota_up_bps, {quotas.METERED}
     from contracts c join plans p on p.id = c.plan_id
     where c.subscriber_id = :subscriber_id
 ), promised as materialized (
@@ -45,7 +47,7 @@ select
      where h.contract_id in (select id from own) and h.expires_at > :now) as holds,
     (select -coalesce(sum(cents), 0)::bigint from ledger_postings
      where account = 'credit:' || :subscriber) as credit_cents
-""")
+""")  # noqa: S608 -- no text but our own constants
 
 Row = Mapping[str, Any]
 
@@ -61,12 +63,17 @@ async def load(connection: AsyncConnection, subscriber_id: int, now: datetime) -
     # Not in the statement above: its snapshot may be older than the lock that it waited for.
     found = await connection.execute(
         _EVERYTHING,
-        {"subscriber_id": subscriber_id, "subscriber": str(subscriber_id), "now": now},
+        {
+            "subscriber_id": subscriber_id,
+            "subscriber": str(subscriber_id),
+            "now": now,
+            **quotas.cycles(now.date()),
+        },
     )
-    return _account(subscriber_id, found.one()._asdict(), now.tzinfo)
+    return _account(subscriber_id, found.one()._asdict(), now.tzinfo, now.date())
 
 
-def _account(subscriber_id: int, found: Row, zone: tzinfo | None) -> Account:
+def _account(subscriber_id: int, found: Row, zone: tzinfo | None, today: date) -> Account:
     def instant(value: str) -> datetime:
         return datetime.fromisoformat(value).astimezone(zone)
 
@@ -75,19 +82,27 @@ def _account(subscriber_id: int, found: Row, zone: tzinfo | None) -> Account:
 
     def contract(row: Row) -> Contract:
         rates = Rates(
-            row["down_bps"], row["up_bps"], row["reduced_down_bps"], row["reduced_up_bps"]
+            row["down_bps"],
+            row["up_bps"],
+            row["reduced_down_bps"],
+            row["reduced_up_bps"],
+            row["quota_down_bps"],
+            row["quota_up_bps"],
         )
+        spent_until = _day(row["quota_spent_until"])
         return Contract(
             id=row["id"],
             policy_name=row["policy"],
             rates=rates,
-            access=rates.at(Level(row["level"])),
+            access=rates.at(Level(row["level"]), quota_spent=spent_until is not None),
             generation=row["generation"],
             reason=row["reason"],
             since=instant(row["since"]),
             rungs=read_rungs(row["rungs"]),
             review_on=perhaps(row["review_on"]),
             ended_on=_day(row["ended_on"]),
+            meter=quotas.read_meter(row, today),
+            quota_spent_until=spent_until,
         )
 
     def notice(row: Row) -> Notice:

@@ -79,6 +79,7 @@ async def insert_contract(
     plan_id: int,
     due_day: int,
     policy: str,
+    quota_reset_day: int | None,
     at: datetime,
 ) -> int:
     """A contract at full level, owing nothing."""
@@ -90,6 +91,7 @@ async def insert_contract(
             plan_id=plan_id,
             due_day=due_day,
             policy=policy,
+            quota_reset_day=quota_reset_day,
             created_at=at,
             level=Level.FULL.value,
             generation=FIRST_GENERATION,

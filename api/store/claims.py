@@ -63,7 +63,11 @@ class Action:
 
 _SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
 # Not known what the line is at: perhaps the worst, so that whatever comes may be a restore.
-_RESTORES = f"{_SEVERITY.format('c.level')} < {_SEVERITY.format('s.applied_level')}"
+# The quota alone makes a line better where the level stays and nothing is used up any more.
+_RESTORES = f"""
+({_SEVERITY.format("c.level")} < {_SEVERITY.format("s.applied_level")}
+ or (c.level = s.applied_level and c.quota_spent_until is null))
+"""
 
 # Whether anything came to nothing for the generation that is desired now. Only then do the row's
 # attempts and its next attempt speak of this generation and not of an older one.
@@ -116,7 +120,9 @@ _READ = text(f"""
 select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
        host(s.nas_address) as nas_address, n.coa_port, n.secret, n.dialect,
        s.username, s.acct_session_id, host(s.ipv4) as ipv4, s.nas_port_id,
-       c.generation, c.level, p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps,
+       c.generation, c.level, c.quota_spent_until is not null as quota_spent,
+       p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps, p.quota_down_bps,
+       p.quota_up_bps,
        coalesce(s.applied_level, case when not exists (
            select from access_decisions w
             where w.contract_id = c.id and w.level in ('walled', 'blocked')
@@ -329,7 +335,14 @@ async def mark_retry(
 
 
 def _claim(row: Row[Any]) -> Claim:
-    rates = Rates(row.down_bps, row.up_bps, row.reduced_down_bps, row.reduced_up_bps)
+    rates = Rates(
+        row.down_bps,
+        row.up_bps,
+        row.reduced_down_bps,
+        row.reduced_up_bps,
+        row.quota_down_bps,
+        row.quota_up_bps,
+    )
     return Claim(
         session_id=row.session_id,
         contract_id=row.contract_id,
@@ -341,7 +354,7 @@ def _claim(row: Row[Any]) -> Claim:
         dialect=row.dialect,
         key=SessionKey(row.username, row.acct_session_id, row.ipv4, row.nas_port_id),
         generation=row.generation,
-        access=rates.at(Level(row.level)),
+        access=rates.at(Level(row.level), quota_spent=row.quota_spent),
         before=Level(row.before) if row.before is not None else None,
         restores=row.restores,
         attempts=row.attempts,

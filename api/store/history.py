@@ -125,6 +125,10 @@ def _decisions(contract_id: int) -> Select[Any]:
             access_decisions.c.policy,
             access_decisions.c.policy_version,
             access_decisions.c.review_on,
+            access_decisions.c.quota_spent_until,
+            access_decisions.c.situation["quota"].label("quota"),
+            access_decisions.c.rate_down_bps,
+            access_decisions.c.rate_up_bps,
             access_decisions.c.correlation_id,
         )
         .where(access_decisions.c.contract_id == contract_id)

@@ -150,6 +150,7 @@ def contract_details(*, with_debt: bool) -> Select[Any]:
         contracts.c.reason,
         contracts.c.since,
         contracts.c.review_on,
+        contracts.c.quota_reset_day,
         logins.c.mac,
         logins.c.circuit_id,
         logins.c.remote_id,

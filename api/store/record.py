@@ -242,7 +242,7 @@ class _Pen:
         )
 
     async def _access_decided(self, fact: AccessDecided) -> None:
-        verdict = fact.verdict
+        verdict, until = fact.verdict, fact.quota_spent_until
         look = _last_look(verdict)
         await self.connection.execute(
             _INSERT_DECISION,
@@ -258,10 +258,12 @@ class _Pen:
                 "notice_id": verdict.notice_id,
                 "policy": verdict.policy_name,
                 "policy_version": verdict.policy_version,
-                "situation": situations.write(fact.situation),
+                "situation": situations.write(fact.situation, fact.meter),
                 "decided_at": fact.since,
+                "quota_spent_until": fact.quota_spent_until,
                 "correlation_id": self.correlation_id,
                 **look,
+                "reason": fact.reason,
             },
         )
         standing = {
@@ -269,6 +271,7 @@ class _Pen:
             "level": fact.access.level,
             "generation": fact.generation,
             "since": fact.since,
+            "quota_spent_until": fact.quota_spent_until,
             **look,
         }
         await self.connection.execute(_UPDATE_CONTRACT, standing)
@@ -278,7 +281,8 @@ class _Pen:
             f"contract:{fact.contract_id}",
             generation=fact.generation,
             level=fact.access.level,
-            reason=verdict.reason,
+            reason=fact.reason,
+            quota_spent_until=until.isoformat() if until is not None else None,
             invoice_ids=list(verdict.invoice_ids),
             counted_cents=verdict.counted_cents,
             notice_id=verdict.notice_id,

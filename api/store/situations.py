@@ -6,10 +6,11 @@ from typing import Any
 
 from api.store.accounts import read_rungs, write_rungs
 from billing.ladder import CoveringNotice, Receivable, Situation
+from billing.quota import Cycle, Meter
 
 
-def write(situation: Situation) -> dict[str, object]:
-    """Plain data of a situation; dates and instants in ISO 8601."""
+def write(situation: Situation, meter: Meter | None) -> dict[str, object]:
+    """Plain data of a situation and of the traffic quota; dates and instants in ISO 8601."""
     until, hold = situation.promise_until, situation.hold_until
     return {
         "receivables": [
@@ -31,6 +32,7 @@ def write(situation: Situation) -> dict[str, object]:
         "rungs": write_rungs(situation.rungs),
         "promise_until": until.isoformat() if until is not None else None,
         "hold_until": hold.isoformat() if hold is not None else None,
+        "quota": _written_meter(meter) if meter is not None else None,
     }
 
 
@@ -52,3 +54,21 @@ def read(stored: Mapping[str, Any]) -> Situation:
         promise_until=date.fromisoformat(until) if until is not None else None,
         hold_until=datetime.fromisoformat(hold) if hold is not None else None,
     )
+
+
+def read_meter(stored: Mapping[str, Any]) -> Meter | None:
+    """The meter that `write` stored; decisions from before there were quotas have none."""
+    meter = stored.get("quota")
+    if meter is None:
+        return None
+    starts_on, ends_on = (date.fromisoformat(meter[name]) for name in ("starts_on", "ends_on"))
+    return Meter(meter["quota_octets"], meter["used_octets"], Cycle(starts_on, ends_on))
+
+
+def _written_meter(meter: Meter) -> dict[str, object]:
+    return {
+        "quota_octets": meter.quota_octets,
+        "used_octets": meter.used_octets,
+        "starts_on": meter.cycle.starts_on.isoformat(),
+        "ends_on": meter.cycle.ends_on.isoformat(),
+    }

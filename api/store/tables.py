@@ -456,6 +456,8 @@ access_decisions = Table(
     Column("situation", JSONB, nullable=False),
     _instant("decided_at", null=False),
     _instant("review_on"),
+    # What it says of the traffic quota; null: not used up.
+    Column("quota_spent_until", Date),
     Column("correlation_id", Text, nullable=False),
     Column(
         "decided_wall",
@@ -534,6 +536,14 @@ usage_days = Table(
     Column("down_octets", BigInteger, nullable=False),
     Column("up_octets", BigInteger, nullable=False),
     CheckConstraint("down_octets >= 0 and up_octets >= 0", name="octets"),
+)
+
+# Whose quota is to be looked at, and how often something of it changed since the last look.
+quota_looks = Table(
+    "quota_looks",
+    metadata,
+    Column("contract_id", BigInteger, ForeignKey("contracts.id"), primary_key=True),
+    Column("changes", BigInteger, nullable=False),
 )
 
 network_actions = Table(
