@@ -15,12 +15,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from api.clock import wall
 from api.house import House
 from api.publisher import Publisher
 from api.shipper import Shipper
 from api.waiting import wait_for
 from config.settings import Settings
 from radius.counters import Counters
+from radius.soundness import is_sound
 from radius.table import FORMAT, GrantTable
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class Node:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
         self._forget_earlier_boots()
+        await self._set_damaged_aside()
         table = GrantTable(self._table_path, self._table_key, readonly=False)
         publisher = Publisher(self._house, table, self._name, self._counted)
         shipper = Shipper(self._house, self._journals, self._journal_bytes)
@@ -86,6 +89,14 @@ class Node:
         for path in self._folder.glob("presence-*"):
             if path != self._presence_path:
                 shutil.rmtree(path)
+
+    async def _set_damaged_aside(self) -> None:
+        """A journal that would end its reader is kept for people to look at, and made anew."""
+        for path in sorted(self._journals.glob("w*")):
+            if (path / "data.mdb").exists() and not await asyncio.to_thread(is_sound, path):
+                aside = path.with_name(f"damaged-{path.name}-{int(wall().timestamp())}")
+                path.rename(aside)
+                log.error("journal %s cannot be read; what waited in it is in %s", path, aside)
 
     async def _keep_worker(
         self, name: str, sockets: _Sockets, table: GrantTable, stop: asyncio.Event
@@ -116,7 +127,7 @@ class Node:
         given = {
             "table_path": str(self._table_path),
             "presence_path": str(self._presence_path),
-            "journal_path": str(self._journals / name),
+            "journal_path": str(self._journals / name.replace("acct-", "w")),
             "counters_path": str(self._folder / f"counters-{name}"),
             "table_key": self._table_key.hex(),
             "class_key": self._house.secrets.derive("radius-class").hex(),

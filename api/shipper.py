@@ -70,7 +70,7 @@ class Shipper:
     async def ship(self) -> int:
         """One batch from each journal; answers how many records were shipped."""
         shipped = 0
-        for path in sorted(self._folder.iterdir()):
+        for path in sorted(self._folder.glob("w*")):
             journal = self._journals.get(path)
             if journal is None:
                 journal = self._journals[path] = Journal(path, self._max_bytes)

@@ -131,14 +131,12 @@ class Access:
             return None
         delay_s = 0.0
         attributes = self._decide(packet, nas, address, granted)
+        code, verdict = _ACCEPT, "access_accept"
         if isinstance(attributes, Refused):
-            bump("access_reject")
             delay_s = self._guesses.delay_s(username, now)
-            code, attributes = _REJECT, attributes.attributes
-        else:
-            bump("access_accept")
-            code = _ACCEPT
+            code, verdict, attributes = _REJECT, "access_reject", attributes.attributes
         octets = encode_reply(code, packet, attributes, nas.secret, message_authenticator=True)
+        bump(verdict)
         self._replies.store(key, packet.authenticator, octets, now)
         return Reply(octets, address, delay_s)
 

@@ -21,7 +21,7 @@ from zlib import crc32
 import lmdb
 
 from radius.errors import JournalFull, LocalError
-from radius.mapped import refuse_truncated
+from radius.mapped import advice, refuse_truncated
 
 # CRC-32 of the rest u32, received_at f64, NAS u64, size of source u8; then source and octets
 _CRC: Final = struct.Struct("!I")
@@ -94,7 +94,7 @@ class Journal:
                 if found is None:
                     txn.put(b"format", _FORMAT, db=self._meta)
         except (lmdb.Error, OSError) as error:
-            raise LocalError(f"journal {self._path}: {error}") from error
+            raise LocalError(f"journal {self._path}: {error}{advice(error)}") from error
         if found not in (None, _FORMAT):
             self._env.close()
             raise LocalError(

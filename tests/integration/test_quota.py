@@ -99,7 +99,11 @@ class Scene:
 @pytest.fixture
 async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
     house = await make_house(database_url, tmp_path, now=START)
-    limits: dict[str, Any] = {"quota_octets": QUOTA, "quota_down_bps": 5_000_000, "quota_up_bps": 500_000}
+    limits: dict[str, Any] = {
+        "quota_octets": QUOTA,
+        "quota_down_bps": 5_000_000,
+        "quota_up_bps": 500_000,
+    }
     plan_id = await add_plan(house, **limits)
     yield Scene(house, plan_id, await add_contract(house, plan_id, "ana"))
     await house.store.close()
