@@ -36,7 +36,8 @@ EAP_MESSAGE: Final = 79
 MESSAGE_AUTHENTICATOR: Final = 80
 
 _ZEROS: Final = bytes(16)
-_MA_EMPTY: Final = bytes((MESSAGE_AUTHENTICATOR, 18)) + _ZEROS
+_MA_HEAD: Final = bytes((MESSAGE_AUTHENTICATOR, 18))
+_MA_EMPTY: Final = _MA_HEAD + _ZEROS
 _PREFIX: Final = struct.Struct("!BBH")
 _WRONG_MA: Final = "wrong Message-Authenticator; is the shared secret the same?"
 
@@ -301,12 +302,14 @@ def encode_reply(
             raise PeerError(f"{len(states)} octets of Proxy-State leave no room for a reply")
         attributes += states
     vector = request.authenticator
-    signed_over = vector
-    if code == _ACCOUNTING_RESPONSE and request.code != _STATUS_SERVER:
-        signed_over = _ZEROS
-    prefix, attributes = _sign(
-        code, request.identifier, attributes, secret, signed_over if message_authenticator else None
-    )
+    if not message_authenticator:
+        prefix = _prefix(code, request.identifier, len(attributes))
+        return prefix + secret.md5_after(prefix + vector + attributes) + attributes
+    prefix = _prefix(code, request.identifier, len(attributes) + len(_MA_EMPTY))
+    acknowledges = code == _ACCOUNTING_RESPONSE and request.code != _STATUS_SERVER
+    signed_over = prefix + (_ZEROS if acknowledges else vector)
+    mac = secret.hmac_md5(signed_over + _MA_EMPTY + attributes)
+    attributes = _MA_HEAD + mac + attributes
     return prefix + secret.md5_after(prefix + vector + attributes) + attributes
 
 
@@ -338,9 +341,13 @@ def encode_request(
         vector = _ZEROS
     else:
         raise LocalError(f"code {code} is no request, or its authenticator cannot be chosen")
-    prefix, attributes = _sign(
-        code, identifier, attributes, secret, vector if message_authenticator else None
-    )
+    if message_authenticator:
+        prefix = _prefix(code, identifier, len(attributes) + len(_MA_EMPTY))
+        attributes = (
+            _MA_HEAD + secret.hmac_md5(prefix + vector + _MA_EMPTY + attributes) + attributes
+        )
+    else:
+        prefix = _prefix(code, identifier, len(attributes))
     if code in _KEYED_REQUESTS:
         vector = secret.md5_after(prefix + _ZEROS + attributes)
     return prefix + vector + attributes
@@ -369,18 +376,12 @@ def vendor_attribute(vendor_id: int, number: int, value: bytes) -> bytes:
     return attribute(VENDOR_SPECIFIC, vendor_id.to_bytes(4, "big") + attribute(number, value))
 
 
-def _sign(
-    code: int, identifier: int, attributes: bytes, secret: Secret, vector: bytes | None
-) -> tuple[bytes, bytes]:
-    """Code, Identifier and Length; and the attributes, signed over `vector` unless it is None."""
-    length = HEADER_OCTETS + len(attributes) + (0 if vector is None else len(_MA_EMPTY))
+def _prefix(code: int, identifier: int, attribute_octets: int) -> bytes:
+    """Code, Identifier and Length."""
+    length = HEADER_OCTETS + attribute_octets
     if length > PACKET_OCTETS_MAX:
         raise LocalError(f"{length} octets do not fit a packet of {PACKET_OCTETS_MAX}")
-    prefix = _PREFIX.pack(code, identifier, length)
-    if vector is not None:
-        mac = secret.hmac_md5(prefix + vector + _MA_EMPTY + attributes)
-        attributes = _MA_EMPTY[:2] + mac + attributes
-    return prefix, attributes
+    return _PREFIX.pack(code, identifier, length)
 
 
 def _verify_authenticator(packet: Packet, secret: Secret, vector: bytes) -> None:
