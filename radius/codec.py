@@ -134,30 +134,30 @@ class Packet(NamedTuple):
 class Secret:
     """A shared secret with its MD5 states computed once, because every packet needs them."""
 
-    __slots__ = ("_inner", "_outer", "_prefix", "value")
+    __slots__ = ("_inner", "_outer", "_prefix", "value")  # copy() of each MD5 state
 
     def __init__(self, value: bytes) -> None:
         if not value:
             raise LocalError("an empty shared secret authenticates nobody; set one for this NAS")
         self.value: Final = value
         key = (md5(value).digest() if len(value) > 64 else value).ljust(64, b"\0")
-        self._inner = md5(bytes([octet ^ 0x36 for octet in key]))
-        self._outer = md5(bytes([octet ^ 0x5C for octet in key]))
-        self._prefix = md5(value)
+        self._inner = md5(bytes([octet ^ 0x36 for octet in key])).copy
+        self._outer = md5(bytes([octet ^ 0x5C for octet in key])).copy
+        self._prefix = md5(value).copy
 
     def __repr__(self) -> str:
         return "Secret(...)"
 
     def hmac_md5(self, message: bytes) -> bytes:
         """HMAC-MD5 of `message` (RFC 2104), 16 octets."""
-        inner, outer = self._inner.copy(), self._outer.copy()
+        inner, outer = self._inner(), self._outer()
         inner.update(message)
         outer.update(inner.digest())
         return outer.digest()
 
     def md5_before(self, message: bytes) -> bytes:
         """MD5(secret + message): the mask of hidden attributes (RFC 2865 section 5.2)."""
-        state = self._prefix.copy()
+        state = self._prefix()
         state.update(message)
         return state.digest()
 

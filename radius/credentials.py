@@ -125,6 +125,9 @@ def check_pap(packet: Packet, secret: Secret, password: bytes) -> bool:
     hidden = packet.first(USER_PASSWORD)
     if hidden is None or not hidden or len(hidden) % 16 or len(hidden) > _PASSWORD_OCTETS_MAX:
         return False
+    if len(hidden) == 16:  # as nearly all are
+        clear = _xor(hidden, secret.md5_before(packet.authenticator))
+        return hmac.compare_digest(clear.rstrip(b"\0"), password)
     clear, vector = b"", packet.authenticator
     for at in range(0, len(hidden), 16):
         block = hidden[at : at + 16]

@@ -97,6 +97,7 @@ class Rows:
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESGCM(_derive(key, b"religa grant table", 32))
+        self._decrypt = self._aead.decrypt
         self.key_check = int.from_bytes(_derive(key, b"religa grant table check", 8), "big")
 
     def write_grant(self, username: bytes, grant: Grant, epoch: int) -> bytes:
@@ -128,7 +129,8 @@ class Rows:
         replies = {}
         at = _HEAD.size
         while at < end:
-            start, stop = _reply_at(row, at)
+            start = at + 1 + row[at]
+            stop = start + 2 + (row[start] << 8 | row[start + 1])
             replies[row[at + 1 : start].decode()] = row[start + 2 : stop]
             at = stop
         return Grant(login_id, contract_id, generation, password, replies, sessions_max)
@@ -143,12 +145,14 @@ class Rows:
         attributes = None
         at = _HEAD.size
         while at < end:
-            start, stop = _reply_at(row, at)
+            start = at + 1 + row[at]
+            stop = start + 2 + (row[start] << 8 | row[start + 1])
             if row[at + 1 : start] == dialect:
                 attributes = row[start + 2 : stop]
                 break
             at = stop
-        return Answer(login_id, generation, sessions_max, password, attributes)
+        fields = (login_id, generation, sessions_max, password, attributes)
+        return tuple.__new__(Answer, fields)  # what Answer(...) comes to, at a third of the cost
 
     def write_client(self, client: Client) -> bytes:
         """One NAS as a row.
@@ -177,7 +181,8 @@ class Rows:
                 names.append(row[at + 1 : end].decode())
                 at = end
             network, dialect, requirement = names
-            secret = self._unseal(row[at:], row[:at])
+            sealed = at + _NONCE_OCTETS
+            secret = self._decrypt(row[at:sealed], row[sealed:], row[:at])
             nas_id = _NAS.unpack_from(row)[0]
             return Client(nas_id, ip_network(network), secret, dialect, requirement)
         except (InvalidTag, IndexError, ValueError, struct.error):
@@ -191,7 +196,8 @@ class Rows:
         try:
             epoch, login_id, contract_id, generation, places, size = _HEAD.unpack_from(row)
             end = _HEAD.size + size
-            password = self._unseal(row[end:], row[:end] + username)
+            sealed = end + _NONCE_OCTETS
+            password = self._decrypt(row[end:sealed], row[sealed:], row[:end] + username)
         except (InvalidTag, ValueError, struct.error):
             raise LocalError(_ALTERED) from None
         return epoch, login_id, contract_id, generation, places, end, password
@@ -199,15 +205,6 @@ class Rows:
     def _seal(self, clear: bytes, bound_to: bytes) -> bytes:
         nonce = os.urandom(_NONCE_OCTETS)
         return nonce + self._aead.encrypt(nonce, clear, bound_to)
-
-    def _unseal(self, sealed: bytes, bound_to: bytes) -> bytes:
-        return self._aead.decrypt(sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:], bound_to)
-
-
-def _reply_at(row: bytes, at: int) -> tuple[int, int]:
-    """Of the reply at an offset: where the name of its dialect ends, and where it ends itself."""
-    start = at + 1 + row[at]
-    return start, start + 2 + (row[start] << 8 | row[start + 1])
 
 
 def epoch_of(row: bytes) -> int:
