@@ -110,11 +110,11 @@ def generate(load: Load) -> Outcome:
     """Send it from this process."""
     lanes = _lanes(load)
     try:
-        gc.collect()
-        gc.freeze()
         gc.disable()
-        began, ended, used_s = _exchange(lanes, load.seconds)
-        gc.enable()
+        try:
+            began, ended, used_s = _exchange(lanes, load.seconds)
+        finally:
+            gc.enable()
         return _judge(lanes, load, began, ended, used_s)
     finally:
         for lane in lanes:
@@ -158,17 +158,16 @@ def _exchange(lanes: list[Lane], seconds: float) -> tuple[float, float, float]:
             lane.receive(now)
             if not ended:
                 lane.send(now)
-                if lane.exhausted():
-                    ended = now
-                    used_s = time.process_time() - used_s
         now = clock()
-        if not ended and now >= stop_at:
+        if not ended and (now >= stop_at or any(lane.exhausted() for lane in lanes)):
             ended = now
             used_s = time.process_time() - used_s
         if now >= remind_at:
             remind_at = now + _REMIND_EVERY_S
             for lane in lanes:
                 lane.remind(now, RESEND_AFTER_S, SENDS_MAX)
+                if not ended:
+                    lane.send(now)  # what was given up has made room
     poller.close()
     return began, ended, used_s
 

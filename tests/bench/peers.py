@@ -158,9 +158,12 @@ def _check_kept(folder: Path, ours: int, theirs: int) -> None:
         with Journal(told.journal_path, told.journal_max_bytes) as journal:
             kept += journal.depth()
     with psycopg.connect(libpq(embedded.start(folder / "database"))) as connection:
-        row = connection.execute("select count(*) from radacct").fetchone()
-    if kept < ours or row is None or row[0] < theirs // 3:
-        raise RuntimeError(f"{ours} and {theirs} answered, {kept} and {row} kept")
+        [(rows, *durable)] = connection.execute(
+            "select count(*), current_setting('fsync'), current_setting('synchronous_commit')"
+            " from radacct"
+        ).fetchall()
+    if kept < ours or rows < theirs // 3 or durable != ["on", "on"]:
+        raise RuntimeError(f"{ours} and {theirs} answered, {kept} and {rows} kept; {durable}")
 
 
 @contextmanager

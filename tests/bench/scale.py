@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -65,7 +65,7 @@ def cold_start() -> Iterator[Figure]:
         key = secrets.token_bytes(32)
         nowhere = "postgresql+psycopg://postgres@127.0.0.1:1/religa"
         product = Product(folder, database_url=nowhere, secret_key=key.hex(), radius_workers=2)
-        path = product.data_dir / "radius" / "grants"
+        path = _table_of(product)
         print(f"making a table of {SIZES[-1]:,}", file=sys.stderr)
         with GrantTable(path, SecretBox(key).derive("grant-table"), readonly=False) as table:
             table.write_clients([client(require="yes")])
@@ -93,9 +93,30 @@ def _evict(path: Path) -> None:
         os.close(descriptor)
 
 
+def _table_of(product: Product) -> Path:
+    """Where a node keeps its table: it makes an empty one at its first start."""
+    with _node(product):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for data in product.data_dir.glob("radius/grants*/data.mdb"):
+                return data.parent
+            time.sleep(0.05)
+    raise RuntimeError(f"the node made no table: {product.log_path.read_text()[-2000:]}")
+
+
 def _start_to_answer_s(product: Product) -> float:
+    began = time.monotonic()
+    with _node(product):
+        try:
+            _ask_until_accepted(product.auth_port, began + 30)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}: {product.log_path.read_text()[-2000:]}") from error
+        return time.monotonic() - began
+
+
+@contextmanager
+def _node(product: Product) -> Iterator[None]:
     with product.log_path.open("ab") as log:
-        began = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-m", "api", "radius"],
             cwd=ROOT,
@@ -104,8 +125,7 @@ def _start_to_answer_s(product: Product) -> float:
             stderr=log,
         )
     try:
-        _ask_until_accepted(product.auth_port, began + 30)
-        return time.monotonic() - began
+        yield
     finally:
         process.terminate()
         process.wait(15)
