@@ -99,8 +99,9 @@ class Scene:
 @pytest.fixture
 async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
     house = await make_house(database_url, tmp_path, now=START)
-    limits = {"quota_octets": QUOTA, "quota_down_bps": 5_000_000, "quota_up_bps": 500_000}
-    plan_id = await add_plan(house, **limits)
+    plan_id = await add_plan(
+        house, quota_octets=QUOTA, quota_down_bps=THROTTLED[0], quota_up_bps=THROTTLED[1]
+    )
     yield Scene(house, plan_id, await add_contract(house, plan_id, "ana"))
     await house.store.close()
 
