@@ -377,6 +377,19 @@ async def test_verify_names_a_quota_changed_behind_our_back(
     assert said in "\n".join(await scene.differences())
 
 
+async def test_verify_reads_decisions_from_before_there_were_quotas(scene: Scene) -> None:
+    other = await add_contract(scene.house, await add_plan(scene.house))
+    await issue(scene.house, other.contract_id, date(2026, 8, 21))
+    await scene.walk_to(datetime(2026, 9, 9, 12, tzinfo=ZONE))
+    assert [level for _, level, *_ in await scene.decisions()] == ["walled"]
+    async with scene.house.uow("test", "older") as uow:
+        await uow.connection.execute(text("set local session_replication_role = replica"))
+        await uow.connection.execute(
+            text("update access_decisions set situation = situation - 'quota'")
+        )
+    assert await scene.differences() == []
+
+
 async def test_octets_beyond_belief_harm_only_their_contract(scene: Scene) -> None:
     for day in ("2026-08-18", "2026-08-19"):
         await scene.run(
