@@ -49,10 +49,10 @@ async def _meter(house: House, correlation_id: str, actor: str) -> int:
         async with house.uow(actor, correlation_id) as uow:
             today = uow.clock.now().date()
             changes = await quotas.changed(uow.connection, after, PAGE)
-            standings = await quotas.standings(uow.connection, changes, today)
+            spent = await quotas.spent_standings(uow.connection, changes, today)
         if not changes:
             return decided
-        due = [item.contract_id for item in standings if _is_news(item, today)]
+        due = [item.contract_id for item in spent if _is_news(item, today)]
         for start in range(0, len(due), review.BATCH):
             run = await review.run(house, due[start : start + review.BATCH], correlation_id, actor)
             decided += run.accounts
@@ -65,7 +65,7 @@ async def _settled(
     connection: AsyncConnection, changes: dict[int, int], due: Sequence[int], today: date
 ) -> dict[int, int]:
     """Without those that still are due, because their account could not be judged or saved."""
-    left = await quotas.standings(connection, due, today)
+    left = await quotas.spent_standings(connection, due, today)
     still_due = {item.contract_id for item in left if _is_news(item, today)}
     return {id_: count for id_, count in changes.items() if id_ not in still_due}
 

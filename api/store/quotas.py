@@ -16,20 +16,29 @@ from billing.quota import RESET_DAYS, Meter, cycle_of
 
 _RESET_DAY = "coalesce(c.quota_reset_day, c.due_day)"
 
-# What contract `c` of plan `p` used; null without a quota. Numeric: a NAS may tell anything.
+# What contract `c` of plan `p` used; null without a quota. Sums are wide enough for whatever a NAS
+# tells; one row's two counters together are not.
 METERED = f"""
 p.quota_octets, {_RESET_DAY} as reset_day,
 case when p.quota_octets is not null then (
-  select coalesce(sum(u.down_octets::numeric + u.up_octets), 0) from usage_days u
+  select coalesce(sum(u.down_octets) + sum(u.up_octets), 0) from usage_days u
    where u.contract_id = c.id and u.day >= (cast(:cycles_start_on as date[]))[{_RESET_DAY}]
      and u.day < (cast(:cycles_end_on as date[]))[{_RESET_DAY}]
 ) end as used_octets
 """  # noqa: S608 -- no text but our own constants
 
-_STANDINGS = text(f"""
+_STANDING = f"""
 select c.id, c.quota_spent_until, {METERED}
   from contracts c join plans p on p.id = c.plan_id
  where c.id = any(cast(:ids as bigint[])) and c.ended_on is null order by c.id
+"""  # noqa: S608 -- no text but our own constants
+
+_STANDINGS = text(_STANDING)
+
+# Of most there is nothing to say: fetching them would take longer than adding them up.
+_SPENT = text(f"""
+select * from ({_STANDING}) as standing
+ where quota_spent_until is not null or used_octets >= quota_octets
 """)  # noqa: S608 -- no text but our own constants
 
 _OVER = text("""
@@ -87,10 +96,15 @@ async def standings(
 ) -> list[Standing]:
     """How the quotas of these contracts stand; not of those that have ended."""
     rows = await connection.execute(_STANDINGS, {"ids": list(contract_ids), **cycles(today)})
-    return [
-        Standing(row["id"], row["quota_spent_until"], read_meter(row, today))
-        for row in rows.mappings()
-    ]
+    return [_standing(row, today) for row in rows.mappings()]
+
+
+async def spent_standings(
+    connection: AsyncConnection, contract_ids: Collection[int], today: date
+) -> list[Standing]:
+    """The same of those only whose quota is used up, by what was decided or by the meter."""
+    rows = await connection.execute(_SPENT, {"ids": list(contract_ids), **cycles(today)})
+    return [_standing(row, today) for row in rows.mappings()]
 
 
 async def cycle_over(
@@ -118,3 +132,7 @@ async def seen(connection: AsyncConnection, changes: Mapping[int, int]) -> None:
     await connection.execute(
         _SEEN, {"ids": list(changes.keys()), "changes": list(changes.values())}
     )
+
+
+def _standing(row: Mapping[Any, Any], today: date) -> Standing:
+    return Standing(row["id"], row["quota_spent_until"], read_meter(row, today))

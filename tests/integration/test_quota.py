@@ -99,12 +99,9 @@ class Scene:
 @pytest.fixture
 async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
     house = await make_house(database_url, tmp_path, now=START)
-    limits: dict[str, Any] = {
-        "quota_octets": QUOTA,
-        "quota_down_bps": 5_000_000,
-        "quota_up_bps": 500_000,
-    }
-    plan_id = await add_plan(house, **limits)
+    plan_id = await add_plan(
+        house, quota_octets=QUOTA, quota_down_bps=THROTTLED[0], quota_up_bps=THROTTLED[1]
+    )
     yield Scene(house, plan_id, await add_contract(house, plan_id, "ana"))
     await house.store.close()
 
@@ -378,6 +375,19 @@ async def test_verify_names_a_quota_changed_behind_our_back(
         await uow.connection.execute(text("set local session_replication_role = replica"))
         await uow.connection.execute(text(statement))
     assert said in "\n".join(await scene.differences())
+
+
+async def test_verify_reads_decisions_from_before_there_were_quotas(scene: Scene) -> None:
+    other = await add_contract(scene.house, await add_plan(scene.house))
+    await issue(scene.house, other.contract_id, date(2026, 8, 21))
+    await scene.walk_to(datetime(2026, 9, 9, 12, tzinfo=ZONE))
+    assert [level for _, level, *_ in await scene.decisions()] == ["walled"]
+    async with scene.house.uow("test", "older") as uow:
+        await uow.connection.execute(text("set local session_replication_role = replica"))
+        await uow.connection.execute(
+            text("update access_decisions set situation = situation - 'quota'")
+        )
+    assert await scene.differences() == []
 
 
 async def test_octets_beyond_belief_harm_only_their_contract(scene: Scene) -> None:

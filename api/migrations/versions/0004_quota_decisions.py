@@ -26,7 +26,10 @@ $$;
 
 create function religa_usage_changed() returns trigger language plpgsql as $$
 begin
-    perform religa_look_at_quotas(array(select contract_id from new_rows));
+    -- Whoever sells no quotas pays nothing for them.
+    if exists (select from plans where quota_octets is not null) then
+        perform religa_look_at_quotas(array(select contract_id from new_rows));
+    end if;
     return null;
 end $$;
 
