@@ -63,23 +63,24 @@ class ReplyCache:
 
     def begin(self, key: Key, authenticator: bytes, now: float) -> None:
         """Work on this request starts; it is PENDING until `store` or `forget`."""
-        self._put(key, (authenticator, PENDING, now + self._ttl_s))
+        self.store(key, authenticator, PENDING, now)
 
-    def store(self, key: Key, authenticator: bytes, reply: bytes, now: float) -> None:
+    def store(
+        self,
+        key: Key,
+        authenticator: bytes,
+        reply: bytes | Literal[InFlight.PENDING],
+        now: float,
+    ) -> None:
         """The reply as sent."""
-        self._put(key, (authenticator, reply, now + self._ttl_s))
-
-    def forget(self, key: Key) -> None:
-        """No reply was made (ours to mend): a retransmission is to be tried afresh."""
-        self._entries.pop(key, None)
-
-    def _put(self, key: Key, entry: _Entry) -> None:
         entries = self._entries
-        if key in entries:
-            del entries[key]
-        entries[key] = entry
-        now = entry[_EXPIRES_AT] - self._ttl_s
+        entries[key] = (authenticator, reply, now + self._ttl_s)
+        entries.move_to_end(key)
         oldest = next(iter(entries))
         while len(entries) > self._entries_max or entries[oldest][_EXPIRES_AT] < now:
             del entries[oldest]
             oldest = next(iter(entries))
+
+    def forget(self, key: Key) -> None:
+        """No reply was made (ours to mend): a retransmission is to be tried afresh."""
+        self._entries.pop(key, None)

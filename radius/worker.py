@@ -95,7 +95,7 @@ class Worker:
     def handle_access(self, datagram: bytes, address: Address) -> bytes | None:
         """The reply to one datagram of the authentication port, or None for silence."""
         replies = self._access.answer([(datagram, address)])
-        return replies[0].octets if replies else None
+        return replies[0][0] if replies else None
 
     def handle_accounting(
         self, datagrams: Sequence[tuple[bytes, Address]], *, behind: bool = False
