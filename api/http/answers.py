@@ -28,6 +28,10 @@ class PlanAnswer(BaseModel):
     ipv4_pool: str | None
     ipv6_pool: str | None
     simultaneous_use: int
+    simultaneous_policy: str = Field(examples=["reject"])
+    quota_octets: int | None
+    quota_down_bps: int | None
+    quota_up_bps: int | None
 
 
 class NasAnswer(BaseModel):
@@ -39,6 +43,8 @@ class NasAnswer(BaseModel):
     dialect: str
     coa_port: int
     require_message_authenticator: str
+    wraps_at_4_gib: bool
+    input_is_upload: bool
 
 
 class SubscriberAnswer(BaseModel):

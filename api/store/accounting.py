@@ -46,12 +46,16 @@ _NASES = text("""
 select id, wraps_at_4_gib, input_is_upload from nases where id = any(cast(:ids as bigint[]))
 """)
 
+# One text costs a quarter of what an array of octet strings does.
+_IDS = "array(select decode(id, 'hex') from unnest(string_to_array(:{}, ',')) as told (id))"
+_UNIQUE_IDS, _NEW_IDS = _IDS.format("unique_ids"), _IDS.format("new_ids")
+
 # In order of their names, so that two shippers do not wait for each other.
-_LOCK = text("""
+_LOCK = text(f"""
 select unique_id, contract_id, started_at, updated_at, stopped_at, stopped_by, terminate_cause,
        input_octets, output_octets, meter
-  from sessions where unique_id = any(cast(:unique_ids as bytea[])) order by unique_id for update
-""")
+  from sessions where unique_id = any({_UNIQUE_IDS}) order by unique_id for update
+""")  # noqa: S608 -- no text but our own constants
 
 _TOLD = """
 select * from json_to_recordset(cast(:told as json)) as t (
@@ -121,16 +125,16 @@ update sessions s set
 """)  # noqa: S608 -- no text but our own constants
 
 # Lines that lag behind, and contracts whose newest line may have been one too many.
-_WAKE = text("""
+_WAKE = text(f"""
 select pg_notify('religa_access', contract_id::text) from (
   select s.contract_id
     from sessions s join contracts c on c.id = s.contract_id join plans p on p.id = c.plan_id
-   where s.unique_id = any(cast(:unique_ids as bytea[])) and s.stopped_at is null
+   where s.unique_id = any({_UNIQUE_IDS}) and s.stopped_at is null
      and (s.applied_generation < c.generation
           or (p.simultaneous_policy = 'drop_oldest'
-              and s.unique_id = any(cast(:new_ids as bytea[]))))
+              and s.unique_id = any({_NEW_IDS})))
 ) as due group by contract_id
-""")
+""")  # noqa: S608 -- no text but our own constants
 
 _KEEP_RESTARTS = text("""
 insert into nas_restarts (nas_id, nas_address, at)
@@ -155,7 +159,7 @@ update sessions s
    set stopped_at = e.at, stopped_by = 'restart', terminate_cause = 'NAS-Reboot'
   from ended e where s.id = e.id and s.stopped_at is distinct from e.at
 """
-_END_TOLD = text(_END_BY_RESTART.format("s.unique_id = any(cast(:unique_ids as bytea[]))"))
+_END_TOLD = text(_END_BY_RESTART.format(f"s.unique_id = any({_UNIQUE_IDS})"))
 _END_OF_NAS = text(_END_BY_RESTART.format("s.nas_id = any(cast(:nas_ids as bigint[]))"))
 
 _ADD_USAGE = """
@@ -251,9 +255,9 @@ async def _keep_changes(
         await connection.execute(_UPDATE, {"told": _json(updated.values())})
     every = {key: one for key, one in new.items() if key in inserted} | updated
     await _add_usage(connection, every, contracts | inserted, nases, zone)
-    parameters = {"unique_ids": list(every), "new_ids": list(inserted)}
-    await connection.execute(_END_TOLD, parameters)
-    await connection.execute(_WAKE, parameters)
+    unique_ids = _hex(every)
+    await connection.execute(_END_TOLD, {"unique_ids": unique_ids})
+    await connection.execute(_WAKE, {"unique_ids": unique_ids, "new_ids": _hex(inserted)})
 
 
 async def _locked(
@@ -262,7 +266,7 @@ async def _locked(
     """Contract and state of each of these sessions that is known, nobody else's until commit."""
     contracts: dict[bytes, int | None] = {}
     states: dict[bytes, State] = {}
-    for row in await connection.execute(_LOCK, {"unique_ids": unique_ids}):
+    for row in await connection.execute(_LOCK, {"unique_ids": _hex(unique_ids)}):
         contracts[row.unique_id] = row.contract_id
         counted = row.input_octets, row.output_octets
         states[row.unique_id] = State(
@@ -282,6 +286,10 @@ async def _inserted(
         return {}
     rows = await connection.execute(_INSERT, {"told": _json(new.values())})
     return {row.unique_id: row.contract_id for row in rows}
+
+
+def _hex(unique_ids: Iterable[bytes]) -> str:
+    return ",".join(map(bytes.hex, unique_ids))
 
 
 def _json(taken: Iterable[_Taken]) -> str:
