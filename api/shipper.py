@@ -95,7 +95,9 @@ class Shipper:
         """What this node's workers took in by `until` is in the database."""
         if until >= self._told_until + TELL_EVERY:
             async with self._house.store.writing() as connection:
-                await tell_shipped(connection, self._name, until)
+                await tell_shipped(
+                    connection, self._name, until, self._house.settings.radius_interim_s
+                )
             self._told_until = until
 
     async def _ship_what_can_be(self, entries: list[Entry]) -> None:

@@ -156,6 +156,7 @@ class SessionAnswer(BaseModel):
     output_octets: int
     terminate_cause: str | None
     state: str = Field(examples=["observed"], description="pending, applied, observed or failed")
+    stale: bool = Field(description="open, but not heard of for three interims and a minute")
 
 
 class AccessSession(BaseModel):
@@ -165,6 +166,7 @@ class AccessSession(BaseModel):
     state: str = Field(examples=["applied"], description="pending, applied, observed or failed")
     generation: int
     last_outcome: str | None
+    stale: bool = Field(description="open, but not heard of for three interims and a minute")
 
 
 class AccessAnswer(BaseModel):

@@ -10,28 +10,35 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # Three interims may be lost; at six the line is gone.
-STALE_INTERIMS = 3
-STALE_GRACE_S = 60
-LOST_INTERIMS = 6
+_STALE_AFTER = "make_interval(secs => 3 * interim_s + 60)"
+_LOST_AFTER = "make_interval(secs => 6 * interim_s)"
+
+# What was not heard of since this instant is stale. It suffices that one node has nothing
+# outstanding: to be stale costs a line nothing but its place in the count.
+STALE_BEFORE = f"""
+coalesce((select max(shipped_until - {_STALE_AFTER}) from shippers), '-infinity')
+"""  # noqa: S608 -- no text but our own constants
+STALE = f"(s.received_at < {STALE_BEFORE})"
+
+# What was not heard of since this instant is over. No node that was there within a day may have
+# anything outstanding: one that is cut off from the database may hold records of lines that live.
+_LOST_BEFORE = f"""
+(select min(shipped_until - {_LOST_AFTER}) from shippers
+  where seen_wall > clock_timestamp() - interval '1 day')
+"""  # noqa: S608 -- no text but our own constants
 
 _TELL = text("""
-insert into shippers (name, shipped_until, seen_wall)
-values (:name, :until, clock_timestamp())
+insert into shippers (name, shipped_until, interim_s, seen_wall)
+values (:name, :until, :interim_s, clock_timestamp())
 on conflict (name) do update set
   shipped_until = greatest(shippers.shipped_until, excluded.shipped_until),
-  seen_wall = excluded.seen_wall
+  interim_s = excluded.interim_s, seen_wall = excluded.seen_wall
 """)
-
-# Before this instant nothing is outstanding, at any node that was there within a day. A node that
-# is cut off from the database may hold what its NASes told of lines that live.
-_ALL_SHIPPED = """
-(select min(shipped_until) from shippers where seen_wall > clock_timestamp() - interval '1 day')
-"""
 
 _CLOSE_LOST = text(f"""
 with lost as (
   select id from sessions
-   where stopped_at is null and received_at < {_ALL_SHIPPED} - make_interval(secs => :lost_after_s)
+   where stopped_at is null and received_at < {_LOST_BEFORE}
    order by id limit :limit for update skip locked
 )
 update sessions s
@@ -41,26 +48,25 @@ returning s.id
 """)  # noqa: S608 -- no text but our own constants
 
 
-def stale_after_s(interim_s: int) -> int:
-    """A session that was not heard of for so long no longer counts as a line in use."""
-    return STALE_INTERIMS * interim_s + STALE_GRACE_S
+async def tell_shipped(
+    connection: AsyncConnection, name: str, until: datetime, interim_s: int
+) -> None:
+    """All that this shipper's workers took in by `until` is stored.
+
+    Args:
+        connection: in any transaction after those that stored it.
+        name: of the shipper.
+        until: real time.
+        interim_s: seconds between the interims that its node asks for.
+    """
+    parameters = {"name": name, "until": until, "interim_s": interim_s}
+    await connection.execute(_TELL, parameters)
 
 
-def lost_after_s(interim_s: int) -> int:
-    """A session that was not heard of for so long is over."""
-    return LOST_INTERIMS * interim_s
-
-
-async def tell_shipped(connection: AsyncConnection, name: str, until: datetime) -> None:
-    """All that this shipper's workers took in by `until` is stored."""
-    await connection.execute(_TELL, {"name": name, "until": until})
-
-
-async def close_lost(connection: AsyncConnection, interim_s: int, limit: int) -> int:
+async def close_lost(connection: AsyncConnection, limit: int) -> int:
     """Close at most `limit` sessions whose line is gone; answers how many there were.
 
     The end is the last update, the only instant at which the line was known to be up. A record that
     comes later opens the session again.
     """
-    parameters = {"lost_after_s": lost_after_s(interim_s), "limit": limit}
-    return len((await connection.execute(_CLOSE_LOST, parameters)).all())
+    return len((await connection.execute(_CLOSE_LOST, {"limit": limit})).all())

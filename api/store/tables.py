@@ -539,6 +539,8 @@ shippers = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("shipped_until", DateTime(timezone=True), nullable=False),
+    # Between the interims that the node asks for.
+    Column("interim_s", Integer, nullable=False),
     Column("seen_wall", DateTime(timezone=True), nullable=False),
 )
 

@@ -40,6 +40,7 @@ def upgrade() -> None:
         "shippers",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("shipped_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("interim_s", sa.Integer(), nullable=False),
         sa.Column("seen_wall", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_shippers")),
     )
