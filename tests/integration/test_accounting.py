@@ -1,7 +1,6 @@
 """What a NAS tells, from its journal into sessions and usage of a real database, case by case."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -112,11 +111,11 @@ class Telling:
 
 
 @pytest.fixture
-async def telling(house: House, tmp_path: Path) -> AsyncIterator[Telling]:
+async def telling(house: House, tmp_path: Path) -> Telling:
     nas_id = await add_nas(house)
     folder = tmp_path / "journal"
     folder.mkdir()
-    yield Telling(house, folder, nas_id, await add_contract(house, await add_plan(house)))
+    return Telling(house, folder, nas_id, await add_contract(house, await add_plan(house)))
 
 
 def _hour(number: int) -> datetime:
