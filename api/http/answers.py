@@ -285,3 +285,47 @@ class PolicyAnswer(BaseModel):
     author: str
     created_at: datetime
     versions: list[int]
+
+
+class UsageItem(BaseModel):
+    """Octets of one hour or day, which begins at `begins_at`."""
+
+    begins_at: datetime
+    down_octets: int
+    up_octets: int
+
+
+class UsagePeriod(BaseModel):
+    """The contract's current cycle: from `starts_on` to before `ends_on`, as used until now."""
+
+    starts_on: date
+    ends_on: date
+    down_octets: int
+    up_octets: int
+
+
+class UsageAnswer(Page[UsageItem]):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "begins_at": "2026-09-01T00:00:00-03:00",
+                            "down_octets": 48318382080,
+                            "up_octets": 2147483648,
+                        }
+                    ],
+                    "next": None,
+                    "period": {
+                        "starts_on": "2026-08-10",
+                        "ends_on": "2026-09-10",
+                        "down_octets": 901943132160,
+                        "up_octets": 40802189312,
+                    },
+                }
+            ]
+        }
+    )
+
+    period: UsagePeriod

@@ -31,7 +31,8 @@ async def _session(house: House, name: str, silent_s: float) -> None:
         house,
         "insert into sessions (unique_id, acct_session_id, username, nas_id, nas_address,"
         " started_at, updated_at, received_at)"
-        " select sha256(cast(cast(:name as text) as bytea)), :name, 'ana', min(id), '127.0.0.1', now() - interval '1 day', now() - make_interval(secs => :silent_s),"
+        " select sha256(cast(cast(:name as text) as bytea)), :name, 'ana', min(id), '127.0.0.1',"
+        " now() - interval '1 day', now() - make_interval(secs => :silent_s),"
         " now() - make_interval(secs => :silent_s) from nases",
         name=name,
         silent_s=silent_s,

@@ -41,7 +41,8 @@ class Lines:
             "insert into sessions (unique_id, acct_session_id, username, contract_id, nas_id,"
             " nas_address, nas_port_id, mac, started_at, updated_at, received_at,"
             " applied_generation, applied_level) values ("
-            " sha256(cast(cast(:name as text) as bytea)), :name, 'ana', :contract, :nas, '127.0.0.1', :port, :mac,"
+            " sha256(cast(cast(:name as text) as bytea)), :name, 'ana', :contract, :nas,"
+            " '127.0.0.1', :port, :mac,"
             " now() - interval '1 day' + make_interval(mins => :minute), now(), now(), 1, 'full')",
             name=name,
             minute=minute,
