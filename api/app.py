@@ -6,7 +6,18 @@ from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from api.house import House
-from api.http import catalog, health, ladder, money, network, policies, proof, staff, webhooks
+from api.http import (
+    catalog,
+    health,
+    ladder,
+    money,
+    network,
+    policies,
+    proof,
+    staff,
+    usage,
+    webhooks,
+)
 from api.http.envelope import Envelope
 from api.http.problems import ProblemDocument, install, responses
 from api.http.staff import ClockMover
@@ -44,7 +55,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     app.add_middleware(Envelope, registry=app.state.registry)
     install(app)
     v1 = APIRouter(prefix="/api/v1", responses=responses(400))
-    for part in (staff, catalog, money, ladder, policies, network, proof):
+    for part in (staff, catalog, money, ladder, policies, network, usage, proof):
         v1.include_router(part.router)
     app.include_router(v1)
     app.include_router(webhooks.router, responses=responses(422))

@@ -55,6 +55,13 @@ class Row:
             self.refuse(column, "has a control character")
         return value or None
 
+    def flag(self, column: str, *, default: bool) -> bool:
+        """`yes` or `no`; `default` where it is empty."""
+        text = self.optional(column)
+        if text not in {None, "yes", "no"}:
+            self.refuse(column, f"must be yes or no, not {text!r}")
+        return default if text is None else text == "yes"
+
     def whole(self, column: str, least: int, most: int, default: int | None = None) -> int:
         """A whole number within bounds; `default` where it is empty, if there is one."""
         text = self.values[column].strip()
@@ -112,10 +119,11 @@ class ImportReport:
     problems: tuple[Problem, ...]
 
 
-def read(path: Path, columns: Sequence[str]) -> CsvFile:
-    """Read a UTF-8 file with a header of exactly `columns`, in any order (RFC 4180).
+def read(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> CsvFile:
+    """Read a UTF-8 file with a header of `columns`, in any order (RFC 4180).
 
-    Rows of the wrong width become problems. A byte order mark is passed over.
+    Rows of the wrong width become problems. A byte order mark is passed over. `optional` columns
+    that the header does not have are empty in every row.
 
     Raises:
         ImportRefused: not a readable file, not UTF-8, not CSV, or another header.
@@ -131,11 +139,12 @@ def read(path: Path, columns: Sequence[str]) -> CsvFile:
         raise ImportRefused(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from error
     records = _records(path, text)
     header = [name.strip() for name in next(records, (0, []))[1]]
-    _check_header(path, header, columns)
+    _check_header(path, header, columns, optional)
+    absent = dict.fromkeys(set(optional) - set(header), "")
     found = CsvFile(path, [], hashlib.sha256(octets).hexdigest())
     for line, record in records:
         if len(record) == len(header):
-            values = dict(zip(header, record, strict=True))
+            values = absent | dict(zip(header, record, strict=True))
             found.rows.append(Row(line, values, found.problems))
         elif record:
             wrong = f"has {len(record)} fields, the header has {len(header)}"
@@ -155,9 +164,11 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise ImportRefused(f"{path}, line {line}: not CSV: {error}") from error
 
 
-def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+def _check_header(
+    path: Path, header: Sequence[str], columns: Sequence[str], optional: Sequence[str]
+) -> None:
     missing = [name for name in columns if name not in header]
-    unknown = [name for name in header if name not in columns]
+    unknown = [name for name in header if name not in (*columns, *optional)]
     faults = []
     if missing:
         faults.append(f"lacks {', '.join(missing)}")
@@ -166,6 +177,7 @@ def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> 
     if not faults and len(set(header)) != len(header):
         faults.append("names a column twice")
     if faults:
+        may = f", and may have {','.join(optional)}" if optional else ""
         raise ImportRefused(
-            f"{path}: the header {' and '.join(faults)}; it must be {','.join(columns)}"
+            f"{path}: the header {' and '.join(faults)}; it must be {','.join(columns)}{may}"
         )

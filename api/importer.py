@@ -10,7 +10,7 @@ import ipaddress
 from pathlib import Path
 
 from api.clock import Clock
-from api.csv_files import ImportRefused, ImportReport, Problem, Progress, read
+from api.csv_files import ImportRefused, ImportReport, Problem, Progress, Row, read
 from api.importing import importing, log_import, refuse_stored
 from api.store.bulk import copy_rows
 from api.store.secrets import SecretBox
@@ -32,10 +32,14 @@ PLAN_COLUMNS = (
     *("name", "down_bps", "up_bps", "reduced_down_bps", "reduced_up_bps", "price_cents"),
     *("ipv4_pool", "ipv6_pool", "simultaneous_use"),
 )
+# What came later stands at the end, and files of before lack it.
+PLAN_COLUMNS_OPTIONAL = ("simultaneous_policy", "quota_octets", "quota_down_bps", "quota_up_bps")
 NAS_COLUMNS = ("name", "address", "secret", "dialect", "coa_port", "require_message_authenticator")
+NAS_COLUMNS_OPTIONAL = ("wraps_at_4_gib", "input_is_upload")
 COA_PORT = 3799
 _BPS_MAX = 10**13
 _CENTS_MAX = 10**9
+_OCTETS_MAX = 10**18
 
 
 async def import_plans(
@@ -43,7 +47,7 @@ async def import_plans(
 ) -> ImportReport:
     """Import plans, which have no secrets."""
     del secrets
-    file = await asyncio.to_thread(read, path, PLAN_COLUMNS)
+    file = await asyncio.to_thread(read, path, PLAN_COLUMNS, PLAN_COLUMNS_OPTIONAL)
     names: dict[str, int] = {}
     rows: list[tuple[object, ...]] = []
     for row in file.watched(progress):
@@ -56,11 +60,17 @@ async def import_plans(
         price = row.whole("price_cents", 0, _CENTS_MAX)
         pools = row.optional("ipv4_pool", 64), row.optional("ipv6_pool", 64)
         use = row.whole("simultaneous_use", 1, 1000, default=1)
-        rows.append((name, down, up, reduced_down, reduced_up, price, *pools, use))
+        policy = row.optional("simultaneous_policy") or "reject"
+        if policy not in {"reject", "drop_oldest", "allow"}:
+            row.refuse(
+                "simultaneous_policy", f"must be reject, drop_oldest or allow, not {policy!r}"
+            )
+        quota = _quota(row, down, up)
+        rows.append((name, down, up, reduced_down, reduced_up, price, *pools, use, policy, *quota))
     async with importing(store, clock) as uow:
         await refuse_stored(uow.connection, file, plans.c.name, names)
         if not (file.problems or dry_run):
-            await copy_rows(uow.connection, plans, PLAN_COLUMNS, rows)
+            await copy_rows(uow.connection, plans, PLAN_COLUMNS + PLAN_COLUMNS_OPTIONAL, rows)
             await log_import(uow, "plans", file, {"plans": len(rows)})
     return file.report()
 
@@ -69,7 +79,7 @@ async def import_nas(
     store: Store, secrets: SecretBox, clock: Clock, path: Path, dry_run: bool, progress: Progress
 ) -> ImportReport:
     """Import NASes, their shared secrets sealed."""
-    file = await asyncio.to_thread(read, path, NAS_COLUMNS)
+    file = await asyncio.to_thread(read, path, NAS_COLUMNS, NAS_COLUMNS_OPTIONAL)
     names: dict[str, int] = {}
     addresses: dict[str, int] = {}
     rows: list[tuple[object, ...]] = []
@@ -89,14 +99,33 @@ async def import_nas(
             row.refuse(
                 "require_message_authenticator", f"must be yes, no or auto, not {required!r}"
             )
-        rows.append((name, address, sealed, spoken, port, required))
+        wraps = row.flag("wraps_at_4_gib", default=False)
+        upload = row.flag("input_is_upload", default=True)
+        rows.append((name, address, sealed, spoken, port, required, wraps, upload))
     async with importing(store, clock) as uow:
         await refuse_stored(uow.connection, file, nases.c.name, names)
         await refuse_stored(uow.connection, file, nases.c.address, addresses)
         if not (file.problems or dry_run):
-            await copy_rows(uow.connection, nases, NAS_COLUMNS, rows)
+            await copy_rows(uow.connection, nases, NAS_COLUMNS + NAS_COLUMNS_OPTIONAL, rows)
             await log_import(uow, "nas", file, {"nases": len(rows)})
     return file.report()
+
+
+def _quota(row: Row, down_bps: int, up_bps: int) -> tuple[int | None, int | None, int | None]:
+    """Octets of a cycle and the rates past them; all three or none."""
+    columns = ("quota_octets", "quota_down_bps", "quota_up_bps")
+    missing = [column for column in columns if row.optional(column) is None]
+    if len(missing) == len(columns):
+        return None, None, None
+    for column in missing:
+        row.refuse(column, "is empty; a quota needs quota_octets, quota_down_bps, quota_up_bps")
+    if missing:
+        return None, None, None
+    return (
+        row.whole("quota_octets", 1, _OCTETS_MAX),
+        row.whole("quota_down_bps", 1, down_bps if down_bps > 0 else _BPS_MAX),
+        row.whole("quota_up_bps", 1, up_bps if up_bps > 0 else _BPS_MAX),
+    )
 
 
 def _network(text: str) -> str:

@@ -8,14 +8,18 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from api.clock import wall
 from api.crashpoints import reach
 from api.house import House
-from api.store.accounting import SessionChange, close_all, upsert
+from api.session_state import Counters, SessionChange
+from api.store.accounting import OCTETS_MAX, Restart, keep
+from api.store.silence import tell_shipped
 from api.store.uow import DatabaseAway
 from api.waiting import wait_for
 from radius import session_class
@@ -28,11 +32,10 @@ log = logging.getLogger(__name__)
 
 BATCH = 1_000
 LOOK_EVERY_S = 0.02
+TELL_EVERY = timedelta(seconds=5)
 # A record stamped outside of this window carries a clock that cannot be believed.
 STAMP_PAST = timedelta(days=7)
 STAMP_FUTURE = timedelta(minutes=5)
-# 64 bits of a counter do not fit a signed column; who claims more than this lies.
-OCTETS_MAX = 2**63 - 1
 
 
 class Shipper:
@@ -44,6 +47,8 @@ class Shipper:
         self._max_bytes = journal_max_bytes
         self._journals: dict[Path, Journal] = {}
         self._class_key = house.secrets.derive("radius-class")
+        self._name = f"{socket.gethostname()}:{folder.resolve()}"
+        self._told_until = datetime.fromtimestamp(0, UTC)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ship until told to stop; an absent database is waited for, the journals grow."""
@@ -54,7 +59,7 @@ class Shipper:
         while not stop.is_set():
             try:
                 shipped = await self.ship()
-            except (DatabaseAway, LocalError) as error:
+            except (DatabaseAway, OperationalError, LocalError) as error:
                 log.warning("shipper waits: %s", error)
                 await wait_for(stop, 1.0)
                 continue
@@ -70,6 +75,7 @@ class Shipper:
     async def ship(self) -> int:
         """One batch from each journal; answers how many records were shipped."""
         shipped = 0
+        until = wall()
         for path in sorted(self._folder.glob("w*")):
             journal = self._journals.get(path)
             if journal is None:
@@ -80,12 +86,29 @@ class Shipper:
                 reach("records-shipped")
                 await asyncio.to_thread(journal.discard, entries[-1].sequence)
                 shipped += len(entries)
+            if len(entries) == BATCH:
+                until = min(until, datetime.fromtimestamp(entries[-1].received_at, UTC))
+        await self._tell(until)
         return shipped
 
+    async def _tell(self, until: datetime) -> None:
+        """What this node's workers took in by `until` is in the database."""
+        if until >= self._told_until + TELL_EVERY:
+            async with self._house.store.writing() as connection:
+                await tell_shipped(
+                    connection, self._name, until, self._house.settings.radius_interim_s
+                )
+            self._told_until = until
+
     async def _ship_what_can_be(self, entries: list[Entry]) -> None:
-        """A record that the database refuses is left out, alone, and said so (N5, T34)."""
+        """A record that the database refuses is left out, alone, and said so (N5, T34).
+
+        What may pass (a deadlock, a full disk) is no refusal: the batch stays in its journal.
+        """
         try:
             await self._ship(entries)
+        except OperationalError:
+            raise
         except DBAPIError as error:
             if len(entries) == 1:
                 log.error("accounting record from %s refused: %s", entries[0].source, error.orig)
@@ -94,24 +117,23 @@ class Shipper:
                 await self._ship_what_can_be([entry])
 
     async def _ship(self, entries: list[Entry]) -> None:
-        pending: dict[bytes, SessionChange] = {}
+        changes: dict[bytes, SessionChange] = {}
+        restarts: list[Restart] = []
+        for entry in entries:
+            record = _read(entry)
+            if record is None:
+                continue
+            received_at = datetime.fromtimestamp(entry.received_at, UTC)
+            at = _event_at(record, received_at)
+            if record.status in (Status.ON, Status.OFF):
+                restarts.append(Restart(entry.nas_id, entry.source, at))
+            elif record.status in (Status.START, Status.INTERIM, Status.STOP):
+                change = self._change(record, entry, at, received_at)
+                known = changes.setdefault(change.unique_id, change)
+                if known is not change:
+                    known.fold(change)
         async with self._house.store.writing() as connection:
-            for entry in entries:
-                record = _read(entry)
-                if record is None:
-                    continue
-                received_at = datetime.fromtimestamp(entry.received_at, UTC)
-                at = _event_at(record, received_at)
-                if record.status in (Status.ON, Status.OFF):
-                    await upsert(connection, list(pending.values()))
-                    pending.clear()
-                    await close_all(connection, entry.nas_id, entry.source, at)
-                elif record.status in (Status.START, Status.INTERIM, Status.STOP):
-                    change = self._change(record, entry, at, received_at)
-                    known = pending.setdefault(change.unique_id, change)
-                    if known is not change:
-                        known.fold(change)
-            await upsert(connection, list(pending.values()))
+            await keep(connection, changes.values(), restarts, self._house.settings.zone)
 
     def _change(
         self, record: Record, entry: Entry, at: datetime, received_at: datetime
@@ -136,12 +158,19 @@ class Shipper:
             class_value=record.class_value,
             started_at=at - timedelta(seconds=record.session_seconds),
             updated_at=at,
+            alive_at=None if stopped else at,
             stopped_at=at if stopped else None,
-            session_seconds=record.session_seconds,
-            input_octets=min(record.input_octets, OCTETS_MAX),
-            output_octets=min(record.output_octets, OCTETS_MAX),
             terminate_cause=record.terminate_cause if stopped else None,
+            session_seconds=record.session_seconds,
             received_at=received_at,
+            counted=[
+                Counters(
+                    at,
+                    min(record.input_octets, OCTETS_MAX),
+                    min(record.output_octets, OCTETS_MAX),
+                    record.gigawords_given,
+                )
+            ],
         )
 
 
@@ -155,12 +184,12 @@ def _read(entry: Entry) -> Record | None:
 
 
 def _event_at(record: Record, received_at: datetime) -> datetime:
-    """When it happened: Event-Timestamp if believable, else receipt less Acct-Delay-Time."""
+    """When it happened: Event-Timestamp, else receipt less Acct-Delay-Time, what is believable."""
     if record.event_at is not None:
         stamped = datetime.fromtimestamp(record.event_at, UTC)
         if received_at - STAMP_PAST < stamped < received_at + STAMP_FUTURE:
             return stamped
-    return received_at - timedelta(seconds=record.delay_s)
+    return received_at - min(timedelta(seconds=record.delay_s), STAMP_PAST)
 
 
 def _unique_id(record: Record, entry: Entry) -> bytes:

@@ -23,6 +23,7 @@ from api.enforce import Enforcer
 from api.house import House
 from api.messenger import Messenger
 from api.store import grants
+from api.store.silence import close_lost
 from api.store.uow import DatabaseAway
 from api.waiting import wait_for
 from radius.client import DynauthClient
@@ -31,11 +32,14 @@ log = logging.getLogger(__name__)
 
 LEADER_LOCK = 0x52454C49  # "RELI"
 BEAT_EVERY_S = 5.0
+CLOSED_AT_ONCE = 1_000
 
-# What is kept for a while only: guesses at passwords, and answers to requests already repeated.
+# What is kept for a while only: guesses at passwords, answers to requests already repeated, and
+# restarts that no believable record can be older than (`shipper.STAMP_PAST`).
 _FORGET = (
     text("delete from login_failures where at_wall < clock_timestamp() - interval '1 day'"),
     text("delete from idempotency_keys where at_wall < clock_timestamp() - interval '7 days'"),
+    text("delete from nas_restarts where at < clock_timestamp() - interval '8 days'"),
 )
 
 
@@ -87,6 +91,7 @@ async def _scheduled(
         scheduler.add_job(_review, "interval", seconds=30, args=[house], next_run_time=_now())
     scheduler.add_job(_quotas, "interval", seconds=30, args=[house], next_run_time=_now())
     scheduler.add_job(_reconcile, "interval", seconds=60, args=[house], next_run_time=_now())
+    scheduler.add_job(_close_lost, "interval", seconds=60, args=[house], next_run_time=_now())
     scheduler.add_job(_prune, "interval", minutes=10, args=[house])
     scheduler.start()
     log.info("this replica keeps the schedule")
@@ -112,6 +117,16 @@ async def _quotas(house: House) -> None:
 async def _reconcile(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
         await reconcile(house)
+
+
+async def _close_lost(house: House) -> None:
+    with contextlib.suppress(DatabaseAway):
+        closed = CLOSED_AT_ONCE
+        while closed == CLOSED_AT_ONCE:
+            async with house.store.writing() as connection:
+                closed = await close_lost(connection, CLOSED_AT_ONCE)
+            if closed:
+                log.warning("%d sessions were not heard of any more and are closed", closed)
 
 
 async def _prune(house: House) -> None:

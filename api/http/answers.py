@@ -28,6 +28,10 @@ class PlanAnswer(BaseModel):
     ipv4_pool: str | None
     ipv6_pool: str | None
     simultaneous_use: int
+    simultaneous_policy: str = Field(examples=["reject"])
+    quota_octets: int | None
+    quota_down_bps: int | None
+    quota_up_bps: int | None
 
 
 class NasAnswer(BaseModel):
@@ -39,6 +43,8 @@ class NasAnswer(BaseModel):
     dialect: str
     coa_port: int
     require_message_authenticator: str
+    wraps_at_4_gib: bool
+    input_is_upload: bool
 
 
 class SubscriberAnswer(BaseModel):
@@ -151,6 +157,7 @@ class SessionAnswer(BaseModel):
     output_octets: int
     terminate_cause: str | None
     state: str = Field(examples=["observed"], description="pending, applied, observed or failed")
+    stale: bool = Field(description="open, but not heard of for three interims and a minute")
 
 
 class AccessSession(BaseModel):
@@ -160,6 +167,7 @@ class AccessSession(BaseModel):
     state: str = Field(examples=["applied"], description="pending, applied, observed or failed")
     generation: int
     last_outcome: str | None
+    stale: bool = Field(description="open, but not heard of for three interims and a minute")
 
 
 class QuotaAnswer(BaseModel):
@@ -290,3 +298,47 @@ class PolicyAnswer(BaseModel):
     author: str
     created_at: datetime
     versions: list[int]
+
+
+class UsageItem(BaseModel):
+    """Octets of one hour or day, which begins at `begins_at`."""
+
+    begins_at: datetime
+    down_octets: int
+    up_octets: int
+
+
+class UsagePeriod(BaseModel):
+    """The contract's current cycle: from `starts_on` to before `ends_on`, as used until now."""
+
+    starts_on: date
+    ends_on: date
+    down_octets: int
+    up_octets: int
+
+
+class UsageAnswer(Page[UsageItem]):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "begins_at": "2026-09-01T00:00:00-03:00",
+                            "down_octets": 48318382080,
+                            "up_octets": 2147483648,
+                        }
+                    ],
+                    "next": None,
+                    "period": {
+                        "starts_on": "2026-08-10",
+                        "ends_on": "2026-09-10",
+                        "down_octets": 901943132160,
+                        "up_octets": 40802189312,
+                    },
+                }
+            ]
+        }
+    )
+
+    period: UsagePeriod

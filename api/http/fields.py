@@ -13,6 +13,7 @@ from network.dialects import dialect as known_dialect
 MONEY_MAX = 10**12
 PRICE_MAX = 10**9
 BPS_MAX = 10**13
+OCTETS_MAX = 10**18
 ID_MAX = 2**63 - 1
 
 

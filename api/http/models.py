@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from api.http.fields import (
     MONEY_MAX,
+    OCTETS_MAX,
     PRICE_MAX,
     Bps,
     Cents,
@@ -65,6 +66,19 @@ class NewPlan(Body):
     ipv4_pool: Name | None = None
     ipv6_pool: Name | None = None
     simultaneous_use: Annotated[int, Field(strict=True, ge=1, le=1000)] = 1
+    simultaneous_policy: Literal["reject", "drop_oldest", "allow"] = "reject"
+    quota_octets: Annotated[int, Field(strict=True, ge=1, le=OCTETS_MAX)] | None = None
+    quota_down_bps: Bps | None = None
+    quota_up_bps: Bps | None = None
+
+    @model_validator(mode="after")
+    def _quota_is_whole_and_slower(self) -> "NewPlan":
+        quota = (self.quota_octets, self.quota_down_bps, self.quota_up_bps)
+        if quota.count(None) not in (0, 3):
+            raise ValueError("a quota needs quota_octets, quota_down_bps and quota_up_bps")
+        if (self.quota_down_bps or 0) > self.down_bps or (self.quota_up_bps or 0) > self.up_bps:
+            raise ValueError("the quota's rates are at most the full ones")
+        return self
 
     @model_validator(mode="after")
     def _reduced_is_less(self) -> "NewPlan":
@@ -89,6 +103,10 @@ class NewNas(Body):
     dialect: Dialect
     coa_port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 3799
     require_message_authenticator: Literal["yes", "no", "auto"] = "yes"
+    # Its counters start over at 4 GiB, and it does not tell by Gigawords.
+    wraps_at_4_gib: Annotated[bool, Field(strict=True)] = False
+    # False: its input octets are what the subscriber downloads.
+    input_is_upload: Annotated[bool, Field(strict=True)] = True
 
 
 class NewLogin(Body):

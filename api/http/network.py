@@ -30,8 +30,9 @@ async def list_sessions(
     online: bool | None = None,
     nas: Annotated[Term, Query(description="A NAS's name")] = None,
     contract: Annotated[IdFilter, Query(description="A contract's id")] = None,
+    stale: Annotated[bool | None, Query(description="Open, but silent for three interims")] = None,
 ) -> answers.Page[answers.SessionAnswer]:
-    query = listing.session_rows(online, nas, contract)
+    query = listing.session_rows(online, nas, contract, stale)
     return await listed(caller, "sessions", query, sessions.c.id, asked, answers.SessionAnswer)
 
 

@@ -1,7 +1,8 @@
 """Sessions not yet as desired: claimed under a lease, sent to, and marked with the outcome.
 
-A row is the schedule. It is due while its contract's generation is ahead of what it applied. Leases
-run on the database's clock and are fenced: who lost the lease cannot mark.
+A row is the schedule. It is due while its contract's generation is ahead of what it applied, or
+while its contract has newer lines than the plan allows and the plan drops the oldest. Leases run on
+the database's clock and are fenced: who lost the lease cannot mark.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.silence import STALE
 from billing.access import Access, Level, Rates
 from network.device import SessionKey
 
@@ -27,6 +29,7 @@ class Claim:
         attempts: how many tries for this generation came to nothing so far.
         redials: how often each line of this contract was made to redial for this generation.
         failed: a person was called for this generation already.
+        surplus: it is one line too many: to be dropped, whatever its access.
         correlation_id: of the decision; one id from the webhook to the answer of the NAS.
     """
 
@@ -46,6 +49,7 @@ class Claim:
     attempts: int
     redials: int
     failed: bool
+    surplus: bool
     correlation_id: str
 
 
@@ -76,12 +80,39 @@ _TRIED = """
    select from network_actions a where a.session_id = s.id and a.generation = c.generation))
 """
 
+# Lines beyond what their plan allows, the newest of each contract never among them. A line whose
+# device dialled again on its port is a ghost, and goes before any other. What is silent for long
+# does not count as a line. `{}`: of which contracts.
+_SURPLUS = f"""
+crowded as (
+  select s.contract_id, p.simultaneous_use
+    from sessions s join contracts c on c.id = s.contract_id join plans p on p.id = c.plan_id
+   where s.stopped_at is null and p.simultaneous_policy = 'drop_oldest' and {{}}
+   group by s.contract_id, p.simultaneous_use having count(*) > p.simultaneous_use
+), lines as (
+  select s.id, s.contract_id, w.simultaneous_use, s.started_at,
+         s.mac is not null and row_number() over (
+           partition by s.contract_id, s.nas_id, s.nas_address, s.mac, s.nas_port_id
+           order by s.started_at desc, s.id desc) > 1 as ghost
+    from sessions s join crowded w on w.contract_id = s.contract_id
+   where s.stopped_at is null and not {STALE}
+), surplus as (
+  select id from (
+    select id, simultaneous_use, row_number() over (
+             partition by contract_id order by ghost, started_at desc, id desc) as place
+      from lines) as ranked
+   where place > simultaneous_use
+)
+"""  # noqa: S608 -- no text but our own constants
+_IS_SURPLUS = "s.id in (select id from surplus)"
+
 _FREE = "(s.lease_until_wall is null or s.lease_until_wall <= clock_timestamp())"
 
 _DUE = f"""
-select s.id, s.nas_id, c.generation, s.next_attempt_wall, {_RESTORES} as restores
+select s.id, s.nas_id, c.generation, s.next_attempt_wall, {_IS_SURPLUS} as surplus,
+       {_RESTORES} and not {_IS_SURPLUS} as restores
   from sessions s join contracts c on c.id = s.contract_id
- where s.stopped_at is null and s.applied_generation < c.generation and {_FREE}
+ where s.stopped_at is null and (s.applied_generation < c.generation or {_IS_SURPLUS}) and {_FREE}
    and (s.next_attempt_wall is null or s.next_attempt_wall <= clock_timestamp() or not {_TRIED})
 """  # noqa: S608 -- no text but our own constants
 
@@ -92,7 +123,7 @@ update sessions s
 """
 
 _CLAIM_CONTRACTS = text(f"""
-with due as (
+with {_SURPLUS.format("s.contract_id = any(cast(:contracts as bigint[]))")}, due as (
   {_DUE} and s.contract_id = any(cast(:contracts as bigint[])) for update of s skip locked
 )
 {_LEASE} from due where s.id = due.id returning s.id
@@ -101,7 +132,7 @@ with due as (
 # A NAS that does not answer holds up its own lines only: of each NAS a bounded number is claimed.
 # What another replica did between the ranking and the lock is seen by the conditions of the lock.
 _CLAIM_SWEEP = text(f"""
-with due as ({_DUE}), ranked as (
+with {_SURPLUS.format("true")}, due as ({_DUE}), ranked as (
   select *, row_number() over (partition by nas_id, restores order by id) as place
     from due
    where case when restores then nas_id <> all(cast(:full_of_restores as bigint[]))
@@ -109,14 +140,19 @@ with due as ({_DUE}), ranked as (
 ), locked as (
   select s.id from sessions s join ranked r on r.id = s.id
    where r.place <= :limit and {_FREE}
-     and s.stopped_at is null and s.applied_generation < r.generation
+     and s.stopped_at is null and (s.applied_generation < r.generation or r.surplus)
      and s.next_attempt_wall is not distinct from r.next_attempt_wall
      for update of s skip locked
 )
 {_LEASE} from locked where s.id = locked.id returning s.id
 """)  # noqa: S608 -- no text but our own constants
 
+_OF_THESE = """
+s.contract_id in (select contract_id from sessions where id = any(cast(:sessions as bigint[])))
+"""
+
 _READ = text(f"""
+with {_SURPLUS.format(_OF_THESE)}
 select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
        host(s.nas_address) as nas_address, n.coa_port, n.secret, n.dialect,
        s.username, s.acct_session_id, host(s.ipv4) as ipv4, s.nas_port_id,
@@ -127,11 +163,12 @@ select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
            select from access_decisions w
             where w.contract_id = c.id and w.level in ('walled', 'blocked')
          ) then 'full' end) as before,
-       {_RESTORES} as restores,
+       {_RESTORES} and not {_IS_SURPLUS} as restores, {_IS_SURPLUS} as surplus,
        case when {_TRIED} then s.attempts else 0 end as attempts,
        (select count(*) from network_actions a
          where a.contract_id = c.id and a.generation = c.generation
-           and a.kind = 'disconnect' and a.outcome = 'ack') / p.simultaneous_use as redials,
+           and a.reason = 'access' and a.kind = 'disconnect' and a.outcome = 'ack'
+       ) / p.simultaneous_use as redials,
        s.failed_generation is not distinct from c.generation as failed,
        coalesce(d.correlation_id, 'contract-' || c.id || '-generation-' || c.generation)
          as correlation_id
@@ -141,7 +178,7 @@ select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
   join nases n on n.id = s.nas_id
   left join access_decisions d on d.contract_id = c.id and d.generation = c.generation
  where s.id = any(cast(:sessions as bigint[])) and s.lease_owner = :owner
-   and s.stopped_at is null and s.applied_generation < c.generation
+   and s.stopped_at is null and (s.applied_generation < c.generation or {_IS_SURPLUS})
  order by restores desc, s.id
 """)  # noqa: S608 -- no text but our own constants
 
@@ -190,15 +227,16 @@ update network_actions set sends = sends + :sends
  where :outcome = 'silence' and id = (
    select id from network_actions
     where session_id = :session and generation = :generation and kind = :kind
+      and reason = :reason
     order by id desc limit 1)
    and outcome = 'silence'
 returning id
 """)
 
 _ADD_ACTION = text("""
-insert into network_actions (session_id, contract_id, nas_id, generation, kind, outcome,
+insert into network_actions (session_id, contract_id, nas_id, generation, kind, reason, outcome,
                              error_cause, sends, sent_wall, answered_wall, correlation_id)
-values (:session, :contract, :nas, :generation, :kind, :outcome,
+values (:session, :contract, :nas, :generation, :kind, :reason, :outcome,
         :error_cause, :sends, :sent_wall, :answered_wall, :correlation_id)
 """)
 
@@ -274,6 +312,7 @@ async def add_action(connection: AsyncConnection, claim: Claim, action: Action) 
         "generation": claim.generation,
         "correlation_id": claim.correlation_id,
         "kind": action.kind,
+        "reason": "surplus" if claim.surplus else "access",
         "outcome": action.outcome,
         "error_cause": action.error_cause,
         "sends": action.sends,
@@ -360,5 +399,6 @@ def _claim(row: Row[Any]) -> Claim:
         attempts=row.attempts,
         redials=row.redials,
         failed=row.failed,
+        surplus=row.surplus,
         correlation_id=row.correlation_id,
     )

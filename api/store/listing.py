@@ -12,9 +12,22 @@ from ipaddress import (
 )
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, case, cast, func, null, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    literal_column,
+    null,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.silence import STALE_BEFORE
 from api.store.tables import (
     audit_log,
     contracts,
@@ -217,8 +230,17 @@ def session_state() -> ColumnElement[str]:
     )
 
 
+def session_stale() -> ColumnElement[bool]:
+    """Open, and not heard of for so long that it no longer counts as a line in use."""
+    before = literal_column(STALE_BEFORE, DateTime(timezone=True))
+    return sessions.c.stopped_at.is_(None) & (sessions.c.received_at < before)
+
+
 def session_rows(
-    online: bool | None = None, nas: str | None = None, contract: int | None = None
+    online: bool | None = None,
+    nas: str | None = None,
+    contract: int | None = None,
+    stale: bool | None = None,
 ) -> Select[Any]:
     query = (
         select(
@@ -237,6 +259,7 @@ def session_rows(
             sessions.c.output_octets,
             sessions.c.terminate_cause,
             session_state().label("state"),
+            session_stale().label("stale"),
         )
         .join(nases, sessions.c.nas_id == nases.c.id)
         .outerjoin(contracts, sessions.c.contract_id == contracts.c.id)
@@ -244,6 +267,8 @@ def session_rows(
     if online is not None:
         stopped = sessions.c.stopped_at
         query = query.where(stopped.is_(None) if online else stopped.is_not(None))
+    if stale is not None:
+        query = query.where(session_stale() if stale else ~session_stale())
     if nas is not None:
         query = query.where(nases.c.name == nas)
     return query.where(sessions.c.contract_id == contract) if contract is not None else query

@@ -5,9 +5,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_OF_CONTRACT = text("""
+from api.store.silence import STALE
+
+_OF_CONTRACT = text(f"""
 select s.id, n.name as nas, host(s.ipv4) as ipv4, s.applied_generation as generation,
-       s.last_outcome,
+       s.last_outcome, {STALE} as stale,
        case when s.applied_generation < c.generation and s.failed_generation = c.generation
               then 'failed'
             when s.applied_generation < c.generation then 'pending'
@@ -16,7 +18,7 @@ select s.id, n.name as nas, host(s.ipv4) as ipv4, s.applied_generation as genera
   from sessions s join contracts c on c.id = s.contract_id join nases n on n.id = s.nas_id
  where s.contract_id = :contract and s.stopped_at is null
  order by s.id
-""")
+""")  # noqa: S608 -- no text but our own constants
 
 _SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
 

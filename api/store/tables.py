@@ -498,6 +498,10 @@ sessions = Table(
     Column("input_octets", BigInteger, nullable=False, server_default="0"),
     Column("output_octets", BigInteger, nullable=False, server_default="0"),
     Column("terminate_cause", Text),
+    # The NAS's Stop or its restart (Accounting-On, -Off). Null: open, or ended by us.
+    Column("stopped_by", Text),
+    # `api.meter.Meter`: the readings from which usage is told. Null: a session of before usage.
+    Column("meter", ARRAY(BigInteger)),
     _instant("received_at", null=False),
     # What the line was told to be, and what we saw it be. `granted` came with the Access-Accept.
     Column("applied_generation", Integer, nullable=False, server_default="0"),
@@ -512,9 +516,34 @@ sessions = Table(
     Column("last_outcome", Text),
     Column("failed_generation", Integer),
     CheckConstraint("input_octets >= 0 and output_octets >= 0", name="octets"),
+    CheckConstraint(
+        "stopped_by is null or stopped_by in ('stop', 'restart') and stopped_at is not null",
+        name="stopped_by",
+    ),
+    Index("ix_sessions_restarted", "nas_id", postgresql_where=text("stopped_by = 'restart'")),
     Index("ix_sessions_open_contract", "contract_id", postgresql_where=text("stopped_at is null")),
     Index("ix_sessions_open_nas", "nas_id", postgresql_where=text("stopped_at is null")),
     Index("ix_sessions_started_at", "started_at"),
+)
+
+# When NASes said, by Accounting-On or -Off, that none of their sessions lives any longer.
+nas_restarts = Table(
+    "nas_restarts",
+    metadata,
+    Column("nas_id", BigInteger, ForeignKey("nases.id"), primary_key=True),
+    Column("nas_address", INET, primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+)
+
+# Up to when each node's accounting is here: silence before that is silence, not our own delay.
+shippers = Table(
+    "shippers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("shipped_until", DateTime(timezone=True), nullable=False),
+    # Between the interims that the node asks for.
+    Column("interim_s", Integer, nullable=False),
+    Column("seen_wall", DateTime(timezone=True), nullable=False),
 )
 
 # Traffic of a contract in whole hours (UTC) and in days of the provider's time zone.
@@ -555,6 +584,8 @@ network_actions = Table(
     _ref("nas_id", "nases.id"),
     Column("generation", Integer, nullable=False),
     Column("kind", Text, nullable=False),
+    # For the access that was decided, or because the contract had one line too many.
+    Column("reason", Text, nullable=False, server_default="access"),
     Column("outcome", Text, nullable=False),
     Column("error_cause", Integer),
     Column("sends", Integer, nullable=False),
@@ -563,6 +594,7 @@ network_actions = Table(
     # Real time from the payment notice (or the decision) that caused this generation.
     Column("correlation_id", Text, nullable=False),
     CheckConstraint("kind in ('coa', 'disconnect')", name="kind"),
+    CheckConstraint("reason in ('access', 'surplus')", name="reason"),
     CheckConstraint("outcome in ('ack', 'nak', 'silence', 'superseded')", name="outcome"),
 )
 

@@ -29,6 +29,7 @@ PROMISED = {
     "GET /api/v1/contracts",
     "GET /api/v1/invoices",
     "GET /api/v1/sessions",
+    "GET /api/v1/contracts/{id}/usage",
     "POST /api/v1/clock",
     "GET /api/v1/metrics/restore",
     "POST /webhooks/{provider}",

@@ -22,6 +22,7 @@ PLAN = {
     "reduced_up_bps": 500_000,
     "price_cents": 9990,
 }
+SLOW = {"quota_down_bps": 2_000_000, "quota_up_bps": 1_000_000}
 NAS = {"name": "bng-1", "address": "10.1.0.0/24", "secret": "s3cret", "dialect": "mikrotik"}
 MARIA = {
     "name": "Maria da Silva",
@@ -77,7 +78,8 @@ async def test_a_plan_is_made_listed_and_read(admin: httpx.AsyncClient) -> None:
     made = await admin.post("/api/v1/plans", json=PLAN)
     assert made.status_code == 201
     plan = made.json()
-    assert plan["simultaneous_use"] == 1
+    assert (plan["simultaneous_use"], plan["simultaneous_policy"]) == (1, "reject")
+    assert plan["quota_octets"] is None
     assert PLAN.items() <= plan.items()
     assert (await admin.get(f"/api/v1/plans/{plan['id']}")).json() == plan
     assert (await admin.get("/api/v1/plans")).json() == {"items": [plan], "next": None}
@@ -99,6 +101,10 @@ async def test_a_plan_is_made_listed_and_read(admin: httpx.AsyncClient) -> None:
         ({"name": ""}, "body.name"),
         ({"name": "a\u0000b"}, "body.name"),
         ({"speed": 1}, "body.speed"),
+        ({"simultaneous_policy": "kill"}, "body.simultaneous_policy"),
+        ({"quota_octets": 1_000}, "body"),
+        ({"quota_octets": 0, **SLOW}, "body.quota_octets"),
+        ({"quota_octets": 1_000, **SLOW, "quota_down_bps": 300_000_001}, "body"),
     ],
 )
 async def test_a_wrong_plan_is_refused_by_field(
@@ -108,6 +114,17 @@ async def test_a_wrong_plan_is_refused_by_field(
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert len((await settled.get("/api/v1/plans")).json()["items"]) == 1
+
+
+async def test_what_holds_the_sessions_of_a_plan_and_how_a_nas_counts_are_kept(
+    admin: httpx.AsyncClient,
+) -> None:
+    held = {"simultaneous_policy": "drop_oldest", "quota_octets": 10**12, **SLOW}
+    plan = (await admin.post("/api/v1/plans", json=PLAN | held)).json()
+    assert held.items() <= (await admin.get(f"/api/v1/plans/{plan['id']}")).json().items()
+    counts = {"wraps_at_4_gib": True, "input_is_upload": False}
+    nas = (await admin.post("/api/v1/nas", json=NAS | counts)).json()
+    assert counts.items() <= (await admin.get(f"/api/v1/nas/{nas['id']}")).json().items()
 
 
 async def test_a_nas_secret_is_written_sealed_and_never_read_back(
@@ -122,6 +139,8 @@ async def test_a_nas_secret_is_written_sealed_and_never_read_back(
         "dialect": "mikrotik",
         "coa_port": 3799,
         "require_message_authenticator": "yes",
+        "wraps_at_4_gib": False,
+        "input_is_upload": True,
     }
     shown = await admin.get(f"/api/v1/nas/{made.json()['id']}")
     listed = await admin.get("/api/v1/nas")

@@ -93,7 +93,58 @@ async def test_plans_come_in_as_written(house: House, write: Write) -> None:
         "ipv4_pool": "pool-a",
         "ipv6_pool": None,
         "simultaneous_use": 1,
+        "simultaneous_policy": "reject",
+        "quota_octets": None,
+        "quota_down_bps": None,
+        "quota_up_bps": None,
     }
+
+
+@pytest.mark.anyio
+async def test_plans_may_say_what_holds_their_sessions(house: House, write: Write) -> None:
+    path = write(
+        f"{PLANS},simultaneous_policy,quota_octets,quota_down_bps,quota_up_bps",
+        "a,100,50,1,1,0,,,2,drop_oldest,1000000000,10,5",
+        "b,100,50,1,1,0,,,,,,,",
+    )
+    assert await _import(house, "plans", path) == ImportReport(2, ())
+    a, b = await _all(house, plans)
+    names = ("simultaneous_policy", "quota_octets", "quota_down_bps", "quota_up_bps")
+    assert [a[name] for name in names] == ["drop_oldest", 1_000_000_000, 10, 5]
+    assert [b[name] for name in names] == ["reject", None, None, None]
+
+
+@pytest.mark.anyio
+async def test_a_wrong_hold_on_sessions_is_named(house: House, write: Write) -> None:
+    path = write(
+        f"{PLANS},simultaneous_policy,quota_octets,quota_down_bps,quota_up_bps",
+        "a,100,50,1,1,0,,,1,kill,,,",
+        "b,100,50,1,1,0,,,1,,1000,10,",
+        "c,100,50,1,1,0,,,1,,1000,101,50",
+        "d,100,50,1,1,0,,,1,,0,10,51",
+    )
+    short = "is empty; a quota needs quota_octets, quota_down_bps, quota_up_bps"
+    assert _said(await _import(house, "plans", path)) == [
+        "2 simultaneous_policy: must be reject, drop_oldest or allow, not 'kill'",
+        f"3 quota_up_bps: {short}",
+        "4 quota_down_bps: must be a whole number from 1 to 100, not '101'",
+        "5 quota_octets: must be a whole number from 1 to 1000000000000000000, not '0'",
+        "5 quota_up_bps: must be a whole number from 1 to 50, not '51'",
+    ]
+    assert await _count(house, plans) == 0
+
+
+@pytest.mark.anyio
+async def test_nases_may_say_how_they_count(house: House, write: Write) -> None:
+    header = f"{NASES},wraps_at_4_gib,input_is_upload"
+    good = write(header, "a,10.0.0.1,s,mikrotik,,,yes,no", "b,10.0.0.2,s,mikrotik,,,,")
+    assert await _import(house, "nas", good) == ImportReport(2, ())
+    told = [(row["wraps_at_4_gib"], row["input_is_upload"]) for row in await _all(house, nases)]
+    assert told == [(True, False), (False, True)]
+    bad = write(header, "c,10.0.0.3,s,mikrotik,,,true,")
+    assert _said(await _import(house, "nas", bad)) == [
+        "2 wraps_at_4_gib: must be yes or no, not 'true'"
+    ]
 
 
 @pytest.mark.anyio
