@@ -46,6 +46,7 @@ class Shipper:
         self._folder = folder
         self._max_bytes = journal_max_bytes
         self._journals: dict[Path, Journal] = {}
+        self._waiting: set[Path] = set()
         self._class_key = house.secrets.derive("radius-class")
         self._name = f"{socket.gethostname()}:{folder.resolve()}"
         self._told_until = datetime.fromtimestamp(0, UTC)
@@ -59,7 +60,7 @@ class Shipper:
         while not stop.is_set():
             try:
                 shipped = await self.ship()
-            except (DatabaseAway, OperationalError, LocalError) as error:
+            except (DatabaseAway, OperationalError) as error:
                 log.warning("shipper waits: %s", error)
                 await wait_for(stop, 1.0)
                 continue
@@ -73,23 +74,36 @@ class Shipper:
         self._journals.clear()
 
     async def ship(self) -> int:
-        """One batch from each journal; answers how many records were shipped."""
+        """One batch from each journal; answers how many records were shipped.
+
+        A journal that cannot be read holds up no other.
+        """
         shipped = 0
         until = wall()
         for path in sorted(self._folder.glob("w*")):
-            journal = self._journals.get(path)
-            if journal is None:
-                journal = self._journals[path] = Journal(path, self._max_bytes)
-            entries = journal.read(BATCH)
-            if entries:
-                await self._ship_what_can_be(entries)
-                reach("records-shipped")
-                await asyncio.to_thread(journal.discard, entries[-1].sequence)
-                shipped += len(entries)
+            try:
+                entries = self._journal(path).read(BATCH)
+                if entries:
+                    await self._ship_what_can_be(entries)
+                    reach("records-shipped")
+                    await asyncio.to_thread(self._journal(path).discard, entries[-1].sequence)
+                    shipped += len(entries)
+            except LocalError as error:
+                if path not in self._waiting:
+                    log.warning("a journal waits: %s", error)
+                self._waiting.add(path)
+                until = self._told_until
+                continue
+            self._waiting.discard(path)
             if len(entries) == BATCH:
                 until = min(until, datetime.fromtimestamp(entries[-1].received_at, UTC))
         await self._tell(until)
         return shipped
+
+    def _journal(self, path: Path) -> Journal:
+        if path not in self._journals:
+            self._journals[path] = Journal(path, self._max_bytes)
+        return self._journals[path]
 
     async def _tell(self, until: datetime) -> None:
         """What this node's workers took in by `until` is in the database."""

@@ -1,6 +1,5 @@
 """What a contract used: by the hour, by the day, and of its current cycle."""
 
-import calendar
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import usage
 from billing.calendar import day_start
+from billing.quota import cycle_of
 
 router = APIRouter(tags=["network"], responses=responses(401, 403, 422, 503))
 
@@ -54,9 +54,9 @@ async def read_usage(
         reset_day = await usage.reset_day(uow.connection, id)
         if reset_day is None:
             raise unknown("contract", id)
-        starts_on, ends_on = _cycle(uow.clock.now().date(), reset_day)
+        cycle = cycle_of(uow.clock.now().date(), reset_day)
         items, more = await usage.page(uow.connection, id, by, bounds, after, asked.limit)
-        down, up = await usage.total(uow.connection, id, starts_on, ends_on)
+        down, up = await usage.total(uow.connection, id, cycle.starts_on, cycle.ends_on)
 
     def begins_at(period: Any) -> datetime:
         if isinstance(period, datetime):
@@ -74,18 +74,9 @@ async def read_usage(
         ],
         next=encode(kind, more) if more is not None else None,
         period=answers.UsagePeriod(
-            starts_on=starts_on, ends_on=ends_on, down_octets=down, up_octets=up
+            starts_on=cycle.starts_on,
+            ends_on=cycle.ends_on,
+            down_octets=down,
+            up_octets=up,
         ),
     )
-
-
-def _cycle(today: date, reset_day: int) -> tuple[date, date]:
-    """From a reset day until the next one; in a month that is too short, its last day."""
-    this = _in_month(today, reset_day)
-    if today < this:
-        return _in_month(today.replace(day=1) - timedelta(days=1), reset_day), this
-    return this, _in_month(today.replace(day=28) + timedelta(days=4), reset_day)
-
-
-def _in_month(day: date, reset_day: int) -> date:
-    return day.replace(day=min(reset_day, calendar.monthrange(day.year, day.month)[1]))

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import insert, text
 
 from api.house import House
-from api.http.usage import _cycle
 from api.operators import Role
 from api.store.tables import sessions, usage_days, usage_hours
 from tests.support.database import Added, add_contract, add_nas, add_plan, make_house
@@ -107,22 +106,6 @@ async def test_a_cursor_of_another_contract_or_period_is_refused(face: Face, add
     refused = await client.get(url, params={"by": "hour", "after": cursor})
     assert refused.status_code == 422
     assert (await client.get("/api/v1/contracts/999/usage")).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("today", "reset_day", "expected"),
-    [
-        (date(2027, 3, 30), 31, (date(2027, 2, 28), date(2027, 3, 31))),
-        (date(2027, 1, 5), 10, (date(2026, 12, 10), date(2027, 1, 10))),
-        (date(2026, 12, 31), 31, (date(2026, 12, 31), date(2027, 1, 31))),
-        (date(2027, 1, 31), 31, (date(2027, 1, 31), date(2027, 2, 28))),
-        (date(2027, 1, 10), 10, (date(2027, 1, 10), date(2027, 2, 10))),
-    ],
-)
-def test_a_cycle_runs_from_reset_day_to_reset_day(
-    today: date, reset_day: int, expected: tuple[date, date]
-) -> None:
-    assert _cycle(today, reset_day) == expected
 
 
 async def test_stale_sessions_are_told_apart(rehearsal: House, face: Face, added: Added) -> None:
