@@ -73,23 +73,30 @@ class Shipper:
         self._journals.clear()
 
     async def ship(self) -> int:
-        """One batch from each journal; answers how many records were shipped."""
-        shipped = 0
-        until = wall()
-        for path in sorted(self._folder.glob("w*")):
-            journal = self._journals.get(path)
-            if journal is None:
-                journal = self._journals[path] = Journal(path, self._max_bytes)
-            entries = journal.read(BATCH)
-            if entries:
-                await self._ship_what_can_be(entries)
-                reach("records-shipped")
-                await asyncio.to_thread(journal.discard, entries[-1].sequence)
-                shipped += len(entries)
-            if len(entries) == BATCH:
-                until = min(until, datetime.fromtimestamp(entries[-1].received_at, UTC))
-        await self._tell(until)
-        return shipped
+        """One batch from each journal, at once; answers how many records were shipped."""
+        now = wall()
+        shipping = [self._ship_from(path, now) for path in sorted(self._folder.glob("w*"))]
+        done = await asyncio.gather(*shipping, return_exceptions=True)
+        for failed in done:
+            if isinstance(failed, BaseException):
+                raise failed
+        shipped = [one for one in done if not isinstance(one, BaseException)]
+        await self._tell(min((until for _, until in shipped), default=now))
+        return sum(count for count, _ in shipped)
+
+    async def _ship_from(self, path: Path, now: datetime) -> tuple[int, datetime]:
+        """How many records of this journal were shipped, and until when none is left in it."""
+        journal = self._journals.get(path)
+        if journal is None:
+            journal = self._journals[path] = Journal(path, self._max_bytes)
+        entries = journal.read(BATCH)
+        if entries:
+            await self._ship_what_can_be(entries)
+            reach("records-shipped")
+            await asyncio.to_thread(journal.discard, entries[-1].sequence)
+        if len(entries) < BATCH:
+            return len(entries), now
+        return BATCH, datetime.fromtimestamp(entries[-1].received_at, UTC)
 
     async def _tell(self, until: datetime) -> None:
         """What this node's workers took in by `until` is in the database."""
