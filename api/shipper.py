@@ -170,14 +170,7 @@ class Shipper:
             terminate_cause=record.terminate_cause if stopped else None,
             session_seconds=record.session_seconds,
             received_at=received_at,
-            counted=[
-                Counters(
-                    at,
-                    min(record.input_octets, OCTETS_MAX),
-                    min(record.output_octets, OCTETS_MAX),
-                    record.gigawords_given,
-                )
-            ],
+            counted=[] if record.status == Status.START else [_counters(record, at)],
         )
 
 
@@ -188,6 +181,15 @@ def _read(entry: Entry) -> Record | None:
     except PeerError as error:
         log.warning("accounting record from %s not understood: %s", entry.source, error)
         return None
+
+
+def _counters(record: Record, at: datetime) -> Counters:
+    return Counters(
+        at,
+        min(record.input_octets, OCTETS_MAX),
+        min(record.output_octets, OCTETS_MAX),
+        record.gigawords_given,
+    )
 
 
 def _event_at(record: Record, received_at: datetime) -> datetime:
