@@ -12,6 +12,8 @@ from sqlalchemy import text
 
 from api.house import House
 from api.shipper import Shipper
+from api.store import accounting
+from api.waiting import wait_for
 from radius import dictionary, session_class
 from radius.codec import Code, Secret, encode_request
 from radius.journal import Journal
@@ -329,13 +331,30 @@ async def test_a_nas_that_reuses_another_s_session_ids_harms_its_own_only(
     assert (mine["stopped_at"], mine["output_octets"]) == (BEGAN + timedelta(seconds=600), 2_000)
 
 
-async def test_two_nodes_told_of_one_session_at_once_count_all_of_it_once(telling: Telling) -> None:
+async def test_two_nodes_told_of_one_session_at_once_count_all_of_it_once(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records = [telling.interim(60 * n, 1_000 * n) for n in range(1, 7)]
     folders = [telling.folder / name for name in ("a", "b")]
     for place, folder in enumerate(folders):
         folder.mkdir()
         with Journal(folder / "w0", MAX_BYTES) as journal:
             journal.append(records[place::2])
+    calls = 0
+
+    async def keep(*arguments: Any) -> None:
+        """The first leaves its transaction open until the other waits for it."""
+        nonlocal calls
+        calls += 1
+        first = calls == 1
+        await accounting.keep(*arguments)
+        async with asyncio.timeout(20):
+            while first and not await telling.rows(
+                "select from pg_stat_activity where wait_event_type = 'Lock'"
+            ):
+                await wait_for(asyncio.Event(), 0.01)
+
+    monkeypatch.setattr("api.shipper.keep", keep)
     with (
         closing(Shipper(telling.house, folders[0], MAX_BYTES)) as one,
         closing(Shipper(telling.house, folders[1], MAX_BYTES)) as other,

@@ -50,7 +50,8 @@ class Lines:
             " applied_generation, applied_level) values ("
             " sha256(cast(cast(:name as text) as bytea)), :name, 'ana', :contract, :nas,"
             " '127.0.0.1', :port, :mac,"
-            " now() - interval '1 day' + make_interval(mins => :minute), now(), now(), :generation, 'full')",
+            " now() - interval '1 day' + make_interval(mins => :minute), now(), now(), :generation,"
+            " 'full')",
             name=name,
             minute=minute,
             mac=mac,
