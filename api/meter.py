@@ -141,13 +141,16 @@ def advance(meter: Meter, began_us: int, readings: Iterable[Reading], now_began_
         readings: what is told.
         now_began_us: the beginning as it is known now.
     """
-    before = meter.curve(began_us)
     longer = meter._with(readings)
     after = longer.curve(now_began_us)
+    # Up to the first new reading both curves are one; mostly that is the whole of the old one.
+    same = _shared(meter.recent, longer.recent)
+    if meter.settled is None and began_us != now_began_us:
+        same = 0
     usage: Usage = {}
-    same = _shared(before, after)
     _spread(after[same:], 1, usage)
-    _spread(before[same:], -1, usage)
+    if same < len(meter.recent):
+        _spread(meter.curve(began_us)[same:], -1, usage)
     _, input_octets, output_octets = after[-1] if after else (0, 0, 0)
     surplus = len(longer.recent) - READINGS_KEPT
     if surplus > 0:
@@ -161,14 +164,12 @@ def _climb(octets: int, told: int, wraps: bool) -> int:
     return octets + (told - octets) % _WORD if wraps else max(octets, told)
 
 
-def _shared(before: Sequence[Point], after: Sequence[Point]) -> int:
-    """Index of the last point up to which both curves are one; 0 where they part at once."""
-    count = 0
-    for one, other in zip(before, after, strict=False):
-        if one != other:
-            break
-        count += 1
-    return max(0, count - 1)
+def _shared(before: Sequence[Reading], after: Sequence[Reading]) -> int:
+    """How many readings both begin with."""
+    if after[: len(before)] == before:
+        return len(before)
+    pairs = enumerate(zip(before, after, strict=False))
+    return next(place for place, (one, other) in pairs if one != other)
 
 
 def _spread(points: Sequence[Point], sign: int, usage: Usage) -> None:

@@ -74,36 +74,40 @@ class Shipper:
         self._journals.clear()
 
     async def ship(self) -> int:
-        """One batch from each journal; answers how many records were shipped.
+        """One batch from each journal, at once; answers how many records were shipped."""
+        now = wall()
+        shipping = [self._ship_from(path, now) for path in sorted(self._folder.glob("w*"))]
+        done = await asyncio.gather(*shipping, return_exceptions=True)
+        for failed in done:
+            if isinstance(failed, BaseException):
+                raise failed
+        shipped = [one for one in done if not isinstance(one, BaseException)]
+        await self._tell(min((until for _, until in shipped), default=now))
+        return sum(count for count, _ in shipped)
+
+    async def _ship_from(self, path: Path, now: datetime) -> tuple[int, datetime]:
+        """How many records of this journal were shipped, and until when none is left in it.
 
         A journal that cannot be read holds up no other.
         """
-        shipped = 0
-        until = wall()
-        for path in sorted(self._folder.glob("w*")):
-            try:
-                entries = self._journal(path).read(BATCH)
-                if entries:
-                    await self._ship_what_can_be(entries)
-                    reach("records-shipped")
-                    await asyncio.to_thread(self._journal(path).discard, entries[-1].sequence)
-                    shipped += len(entries)
-            except LocalError as error:
-                if path not in self._waiting:
-                    log.warning("a journal waits: %s", error)
-                self._waiting.add(path)
-                until = self._told_until
-                continue
-            self._waiting.discard(path)
-            if len(entries) == BATCH:
-                until = min(until, datetime.fromtimestamp(entries[-1].received_at, UTC))
-        await self._tell(until)
-        return shipped
-
-    def _journal(self, path: Path) -> Journal:
-        if path not in self._journals:
-            self._journals[path] = Journal(path, self._max_bytes)
-        return self._journals[path]
+        try:
+            if path not in self._journals:
+                self._journals[path] = Journal(path, self._max_bytes)
+            journal = self._journals[path]
+            entries = journal.read(BATCH)
+            if entries:
+                await self._ship_what_can_be(entries)
+                reach("records-shipped")
+                await asyncio.to_thread(journal.discard, entries[-1].sequence)
+        except LocalError as error:
+            if path not in self._waiting:
+                log.warning("a journal waits: %s", error)
+            self._waiting.add(path)
+            return 0, self._told_until
+        self._waiting.discard(path)
+        if len(entries) < BATCH:
+            return len(entries), now
+        return BATCH, datetime.fromtimestamp(entries[-1].received_at, UTC)
 
     async def _tell(self, until: datetime) -> None:
         """What this node's workers took in by `until` is in the database."""
@@ -177,14 +181,7 @@ class Shipper:
             terminate_cause=record.terminate_cause if stopped else None,
             session_seconds=record.session_seconds,
             received_at=received_at,
-            counted=[
-                Counters(
-                    at,
-                    min(record.input_octets, OCTETS_MAX),
-                    min(record.output_octets, OCTETS_MAX),
-                    record.gigawords_given,
-                )
-            ],
+            counted=[] if record.status == Status.START else [_counters(record, at)],
         )
 
 
@@ -195,6 +192,15 @@ def _read(entry: Entry) -> Record | None:
     except PeerError as error:
         log.warning("accounting record from %s not understood: %s", entry.source, error)
         return None
+
+
+def _counters(record: Record, at: datetime) -> Counters:
+    return Counters(
+        at,
+        min(record.input_octets, OCTETS_MAX),
+        min(record.output_octets, OCTETS_MAX),
+        record.gigawords_given,
+    )
 
 
 def _event_at(record: Record, received_at: datetime) -> datetime:

@@ -140,41 +140,40 @@ def read(packet: Packet) -> Record:
     """
     if packet.code != Code.ACCOUNTING_REQUEST:
         raise PeerError(f"code {packet.code} is no Accounting-Request", "unexpected_code")
-    status = _status(packet)
-    session_id = _text(packet.first(ACCT_SESSION_ID)) or ""
+    # Of several of one type the first counts; a mapping finds it faster than twenty walks.
+    first = dict(reversed(packet.attributes)).get
+    status = _status(first(ACCT_STATUS_TYPE))
+    session_id = _text(first(ACCT_SESSION_ID)) or ""
     if not session_id and status not in (Status.ON, Status.OFF):
         raise PeerError(f"{status.name} without Acct-Session-Id names no session")
-    input_gigawords = _number(packet.first(ACCT_INPUT_GIGAWORDS))
-    output_gigawords = _number(packet.first(ACCT_OUTPUT_GIGAWORDS))
-    cause = _number(packet.first(ACCT_TERMINATE_CAUSE))
+    input_gigawords = _number(first(ACCT_INPUT_GIGAWORDS))
+    output_gigawords = _number(first(ACCT_OUTPUT_GIGAWORDS))
+    cause = _number(first(ACCT_TERMINATE_CAUSE))
     return Record(
         status=status,
         acct_session_id=session_id,
-        username=_text(packet.first(USER_NAME)) or "",
+        username=_text(first(USER_NAME)) or "",
         class_value=_class(packet.all(CLASS)),
-        event_at=_float(_number(packet.first(EVENT_TIMESTAMP))),
-        delay_s=_number(packet.first(ACCT_DELAY_TIME)) or 0,
-        session_seconds=_number(packet.first(ACCT_SESSION_TIME)) or 0,
-        input_octets=join_gigawords(
-            _number(packet.first(ACCT_INPUT_OCTETS)) or 0, input_gigawords or 0
-        ),
+        event_at=_float(_number(first(EVENT_TIMESTAMP))),
+        delay_s=_number(first(ACCT_DELAY_TIME)) or 0,
+        session_seconds=_number(first(ACCT_SESSION_TIME)) or 0,
+        input_octets=join_gigawords(_number(first(ACCT_INPUT_OCTETS)) or 0, input_gigawords or 0),
         output_octets=join_gigawords(
-            _number(packet.first(ACCT_OUTPUT_OCTETS)) or 0, output_gigawords or 0
+            _number(first(ACCT_OUTPUT_OCTETS)) or 0, output_gigawords or 0
         ),
         gigawords_given=input_gigawords is not None or output_gigawords is not None,
-        ipv4=_address(packet.first(FRAMED_IP_ADDRESS), 4),
-        ipv6=_address(packet.first(FRAMED_IPV6_ADDRESS), 16)
-        or _prefix(packet.first(FRAMED_IPV6_PREFIX)),
-        delegated_ipv6=_prefix(packet.first(DELEGATED_IPV6_PREFIX)),
-        mac=_mac(_text(packet.first(CALLING_STATION_ID))),
-        nas_port_id=_text(packet.first(NAS_PORT_ID)) or _decimal(_number(packet.first(NAS_PORT))),
-        nas_identifier=_text(packet.first(NAS_IDENTIFIER)),
+        ipv4=_address(first(FRAMED_IP_ADDRESS), 4),
+        ipv6=_address(first(FRAMED_IPV6_ADDRESS), 16) or _prefix(first(FRAMED_IPV6_PREFIX)),
+        delegated_ipv6=_prefix(first(DELEGATED_IPV6_PREFIX)),
+        mac=_mac(_text(first(CALLING_STATION_ID))),
+        nas_port_id=_text(first(NAS_PORT_ID)) or _decimal(_number(first(NAS_PORT))),
+        nas_identifier=_text(first(NAS_IDENTIFIER)),
         terminate_cause=None if cause is None else _cause(cause),
     )
 
 
-def _status(packet: Packet) -> Status:
-    number = _number(packet.first(ACCT_STATUS_TYPE))
+def _status(value: bytes | None) -> Status:
+    number = _number(value)
     if number is None:
         raise PeerError("Acct-Status-Type is missing or not four octets long")
     try:

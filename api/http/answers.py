@@ -229,6 +229,7 @@ class ActionAnswer(BaseModel):
     nas: str
     generation: int
     kind: str
+    reason: str = Field(examples=["access"], description="access, or surplus: one line too many")
     outcome: str
     error_cause: int | None
     sends: int

@@ -12,6 +12,8 @@ from sqlalchemy import text
 
 from api.house import House
 from api.shipper import Shipper
+from api.store import accounting
+from api.waiting import wait_for
 from radius import dictionary, session_class
 from radius.codec import Code, Secret, encode_request
 from radius.journal import Journal
@@ -277,6 +279,16 @@ async def test_a_nas_whose_counters_start_over_at_4_gib(
     assert sum(down for _, down, _ in await telling.used()) == total
 
 
+async def test_a_start_that_is_sent_again_late_is_no_counter_that_starts_over(
+    telling: Telling,
+) -> None:
+    async with telling.house.store.writing() as connection:
+        await connection.execute(text("update nases set wraps_at_4_gib = true"))
+    await telling.tell(telling.interim(60, 1_000), telling.record("start", 61))
+    await telling.tell(telling.interim(120, 1_500))
+    assert (await telling.session())["output_octets"] == 1_500
+
+
 async def test_records_of_a_day_ago_count_for_that_day(telling: Telling) -> None:
     late = 86_400 - 3_600
     await telling.tell(
@@ -319,19 +331,37 @@ async def test_a_nas_that_reuses_another_s_session_ids_harms_its_own_only(
     assert (mine["stopped_at"], mine["output_octets"]) == (BEGAN + timedelta(seconds=600), 2_000)
 
 
-async def test_two_nodes_that_ship_one_session_at_once_count_it_once(telling: Telling) -> None:
-    records = [telling.interim(60 * n, 1_000 * n) for n in range(1, 6)]
+async def test_two_nodes_told_of_one_session_at_once_count_all_of_it_once(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [telling.interim(60 * n, 1_000 * n) for n in range(1, 7)]
     folders = [telling.folder / name for name in ("a", "b")]
-    for folder in folders:
+    for place, folder in enumerate(folders):
         folder.mkdir()
         with Journal(folder / "w0", MAX_BYTES) as journal:
-            journal.append(records)
+            journal.append(records[place::2])
+    calls = 0
+
+    async def keep(*arguments: Any) -> None:
+        """The first leaves its transaction open until the other waits for it."""
+        nonlocal calls
+        calls += 1
+        first = calls == 1
+        await accounting.keep(*arguments)
+        async with asyncio.timeout(20):
+            while first and not await telling.rows(
+                "select from pg_stat_activity where wait_event_type = 'Lock'"
+            ):
+                await wait_for(asyncio.Event(), 0.01)
+
+    monkeypatch.setattr("api.shipper.keep", keep)
     with (
         closing(Shipper(telling.house, folders[0], MAX_BYTES)) as one,
         closing(Shipper(telling.house, folders[1], MAX_BYTES)) as other,
     ):
         await asyncio.gather(one.ship(), other.ship())
-    assert sum(down for _, down, _ in await telling.used()) == 5_000
+    assert (await telling.session())["output_octets"] == 6_000
+    assert sum(down for _, down, _ in await telling.used()) == 6_000
 
 
 async def test_a_session_of_before_usage_counts_from_here_on(telling: Telling) -> None:

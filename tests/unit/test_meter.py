@@ -57,6 +57,12 @@ def test_a_rise_in_no_time_belongs_to_the_quarter_that_begins() -> None:
     assert _usage(_at(15, 70), began=15) == {1: 70}
 
 
+def test_a_beginning_that_is_learnt_late_moves_what_flowed_since() -> None:
+    meter = advance(Meter(), 15 * MINUTE_US, [_at(30, 900)], 15 * MINUTE_US).meter
+    later = advance(meter, 15 * MINUTE_US, [_at(31, 900)], 0)
+    assert later.usage == {0: [450, 450], 1: [-450, -450]}
+
+
 def test_who_claims_years_fills_a_week_of_quarters_and_loses_no_octet() -> None:
     usage = _usage(_at(60 * 24 * 365 * 40, 10**9))
     assert len(usage) == SPREAD_MAX_US // QUARTER_US
