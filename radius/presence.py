@@ -104,20 +104,26 @@ class Presence:
         """
         login = _U64.pack(login_id)
 
+        def sort(txn: Txn) -> tuple[list[_Entry], list[_Entry]]:
+            """The entries of this line, and those of others."""
+            entries = self._entries(txn, login, now)
+            mine = [entry for entry in entries if _same_line(entry, place, nas)]
+            return mine, [entry for entry in entries if entry not in mine]
+
         def change(txn: Txn) -> bool:
-            others, kept = 0, []
-            for entry in self._entries(txn, login, now):
-                same = _same_line(entry, place, nas)
-                if entry[_STATE] != _STOPPED and not same:
-                    others += 1
-                # What was reserved for the same line was for a dial that came to nothing.
-                if entry[_STATE] != _RESERVED or not same:
-                    kept.append(entry)
-            if others >= sessions_max:
+            _, others = sort(txn)
+            if _count(others) >= sessions_max:
                 return False
-            self._put(txn, login, [*kept, (key, place, nas, now, _RESERVED)])
+            self._put(txn, login, [*others, (key, place, nas, now, _RESERVED)])
             return True
 
+        mine, others = self._mapped.read(sort)
+        if _count(others) >= sessions_max:
+            return False
+        # Equipment that dials again, as after a power cut, still has its place by its lost line:
+        # to read that is much cheaper than to write.
+        if any(self._ends_at(entry) > now + RESERVED_S for entry in mine):
+            return True
         return self._mapped.write(change)
 
     def hear(self, told: Iterable[Heard], restarts: Iterable[tuple[bytes, float]] = ()) -> None:
@@ -152,10 +158,15 @@ class Presence:
             if entry[_KEY] == one.key:
                 if entry[_STATE] == _STOPPED:
                     state = _STOPPED
-            elif entry[_STATE] != _RESERVED or not _same_line(entry, one.station, one.nas):
+            elif entry[_STATE] == _STOPPED or not _same_line(entry, one.station, one.nas):
                 kept.append(entry)
         kept.append((one.key, one.station, one.nas, one.heard_at, state))
         self._put(txn, login, kept)
+
+    def _ends_at(self, entry: _Entry) -> float:
+        """Until when an entry holds a place."""
+        _, _, _, heard_at, state = entry
+        return 0.0 if state == _STOPPED else heard_at + self._lives_s[state]
 
     def _entries(self, txn: Txn, login: bytes, now: float) -> list[_Entry]:
         """The entries that still say something."""
@@ -174,6 +185,10 @@ class Presence:
     def _put(self, txn: Txn, login: bytes, entries: list[_Entry]) -> None:
         row = b"".join([_ENTRY.pack(*entry) for entry in entries[-_ENTRIES_MAX:]])
         txn.put(login, row, True, True, False, self._places)
+
+
+def _count(entries: list[_Entry]) -> int:
+    return sum(entry[_STATE] != _STOPPED for entry in entries)
 
 
 def _same_line(entry: _Entry, place: bytes, nas: bytes) -> bool:

@@ -12,6 +12,7 @@ import psutil
 from tests.bench.bulk import import_and_publish
 from tests.bench.no_database import without_database
 from tests.bench.one_bng import one_bng
+from tests.bench.overload import overload
 from tests.bench.peers import accounting_against_sql, auth_against_files, auth_against_sql
 from tests.bench.power_cut import power_cut
 from tests.bench.restore import restore_and_webhook
@@ -27,6 +28,7 @@ BENCHES = {
     "radius_scale_1m": scale_and_memory,
     "radius_worker_memory_1m": scale_and_memory,
     "radius_cold_start_1m": cold_start,
+    "radius_overload": overload,
     "power_cut_50k": power_cut,
     "radius_without_database": without_database,
     "restore_p99": restore_and_webhook,

@@ -466,6 +466,29 @@ def test_as_many_as_the_plan_says_and_no_more(tmp_path: Path) -> None:
     assert [mark is not None for mark in taken] == [True, True, True, False, False]
 
 
+def test_equipment_that_lost_its_line_twice_still_takes_one_place(tmp_path: Path) -> None:
+    bench = limited(tmp_path, sessions_max=2)
+    with bench.worker:
+        for identifier in range(3):
+            mark = dial(bench, identifier, b"AA")
+            assert mark is not None
+            tell(bench, identifier, 1, b"AA", mark)
+        assert dial(bench, 4, b"BB") is not None
+        assert dial(bench, 5, b"CC") is None
+
+
+def test_a_redial_needs_no_new_place_until_its_lost_line_is_nearly_stale(tmp_path: Path) -> None:
+    bench = limited(tmp_path)
+    with bench.worker:
+        mark = dial(bench, 1, b"AA")
+        assert mark is not None
+        tell(bench, 1, 1, b"AA", mark)
+        bench.wall += 955  # stale in five seconds, and a modem may take ten to come up
+        assert dial(bench, 2, b"AA") is not None
+        bench.wall += 8
+        assert dial(bench, 3, b"BB") is None
+
+
 def test_without_a_station_a_repeat_is_the_same_and_a_second_line_is_not(tmp_path: Path) -> None:
     bench = limited(tmp_path)
     with bench.worker as worker:
