@@ -31,6 +31,8 @@ REASONS: dict[Lang, dict[str, str]] = {
         "promise": "promessa de pagamento em vigor",
         "hold": "suspensão do corte por um operador",
         "below_minimum": "o débito está abaixo do mínimo",
+        # Not of a decision: why a line was dropped.
+        "surplus": "uma conexão além do plano",
     },
     "en": {
         "no_debt": "no overdue debt that a notice covers",
@@ -43,6 +45,7 @@ REASONS: dict[Lang, dict[str, str]] = {
         "promise": "a promise to pay is in force",
         "hold": "an operator holds the cut back",
         "below_minimum": "the debt is below the minimum",
+        "surplus": "one line more than the plan allows",
     },
 }
 
