@@ -183,8 +183,9 @@ def _cause(lang: Lang, row: Item) -> str:
     return f" (Error-Cause {row['error_cause']})"
 
 
-def _sent(_lang: Lang, row: Item) -> str:
-    return {"coa": "CoA", "disconnect": "Disconnect"}[row["kind"]]
+def _sent(lang: Lang, row: Item) -> str:
+    sent = {"coa": "CoA", "disconnect": "Disconnect"}[row["kind"]]
+    return f"{sent} ({REASONS[lang]['surplus']})" if row["reason"] == "surplus" else sent
 
 
 _MADE: dict[str, Callable[[Lang, Item], str]] = {

@@ -59,21 +59,18 @@ class Meter:
     @classmethod
     def unpack(cls, numbers: Sequence[int]) -> Self:
         """The meter that `pack` wrote."""
-        at_us, *counters = numbers[:3]
-        rest = numbers[3:]
+        at_us, input_octets, output_octets = numbers[:3]
+        columns = (numbers[3::4], numbers[4::4], numbers[5::4], map(bool, numbers[6::4]))
         return cls(
-            None if at_us < 0 else Point(at_us, *counters),
-            tuple(
-                Reading(rest[start], rest[start + 1], rest[start + 2], bool(rest[start + 3]))
-                for start in range(0, len(rest), 4)
-            ),
+            None if at_us < 0 else Point(at_us, input_octets, output_octets),
+            tuple(map(Reading, *columns)),
         )
 
     def pack(self) -> list[int]:
         """As whole numbers: the settled point (at -1: none), then four for each reading."""
         packed = list(self.settled or (-1, 0, 0))
-        for reading in self.recent:
-            packed.extend(map(int, reading))
+        for at_us, input_octets, output_octets, wraps in self.recent:
+            packed += (at_us, input_octets, output_octets, int(wraps))
         return packed
 
     def curve(self, began_us: int) -> list[Point]:
@@ -82,9 +79,14 @@ class Meter:
             return [] if self.settled is None else [self.settled]
         points = [self.settled or Point(began_us, 0, 0)]
         _, input_octets, output_octets = points[0]
+        # A counter never falls: a NAS that starts over counts on from where it was, others lied.
         for at_us, told_input, told_output, wraps in self.recent:
-            input_octets = _climb(input_octets, told_input, wraps)
-            output_octets = _climb(output_octets, told_output, wraps)
+            if wraps:
+                input_octets += (told_input - input_octets) % _WORD
+                output_octets += (told_output - output_octets) % _WORD
+            else:
+                input_octets = max(input_octets, told_input)
+                output_octets = max(output_octets, told_output)
             points.append(Point(at_us, input_octets, output_octets))
         return points
 
@@ -157,11 +159,6 @@ def advance(meter: Meter, began_us: int, readings: Iterable[Reading], now_began_
         longer = Meter(after[surplus], longer.recent[surplus:])
     changed = {quarter: octets for quarter, octets in usage.items() if octets != [0, 0]}
     return Advance(longer, input_octets, output_octets, changed)
-
-
-def _climb(octets: int, told: int, wraps: bool) -> int:
-    """A counter never falls: a NAS that starts over counts on from where it was, others lied."""
-    return octets + (told - octets) % _WORD if wraps else max(octets, told)
 
 
 def _shared(before: Sequence[Reading], after: Sequence[Reading]) -> int:

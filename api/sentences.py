@@ -36,6 +36,8 @@ REASONS: dict[Lang, dict[str, str]] = {
         "quota_spent": "a franquia de tráfego do ciclo foi usada",
         "quota_renewed": "começou um novo ciclo da franquia de tráfego",
         "quota_changed": "o plano, a franquia ou o dia de renovação mudou",
+        # Not of a decision: why a line was dropped.
+        "surplus": "uma conexão além do plano",
     },
     "en": {
         "no_debt": "no overdue debt that a notice covers",
@@ -51,6 +53,7 @@ REASONS: dict[Lang, dict[str, str]] = {
         "quota_spent": "the traffic quota of this cycle is used up",
         "quota_renewed": "a new cycle of the traffic quota has begun",
         "quota_changed": "the plan, its quota or the reset day changed",
+        "surplus": "one line more than the plan allows",
     },
 }
 

@@ -142,6 +142,7 @@ def _actions(contract_id: int) -> Select[Any]:
             network_actions.c.id,
             network_actions.c.generation,
             network_actions.c.kind,
+            network_actions.c.reason,
             network_actions.c.outcome,
             network_actions.c.error_cause,
             network_actions.c.sends,

@@ -39,7 +39,7 @@ _CLOSE_LOST = text(f"""
 with lost as (
   select id from sessions
    where stopped_at is null and received_at < {_LOST_BEFORE}
-   order by id limit :limit for update skip locked
+   limit :limit for update skip locked
 )
 update sessions s
    set stopped_at = s.updated_at, terminate_cause = 'Lost-Carrier', stopped_by = null

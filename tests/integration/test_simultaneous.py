@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from api.enforce import Enforcer
+from api.explain import timeline
 from api.house import House
 from api.store.sessions import of_contract
 from radius.client import DynauthClient
@@ -100,6 +101,9 @@ async def test_the_oldest_goes_and_it_is_kept_why(lines: Lines) -> None:
     assert [tuple(a.values()) for a in actions] == [("disconnect", "surplus", "ack")] * 2
     audited = await lines.run("select action from audit_log where action like 'session%'")
     assert [row["action"] for row in audited] == ["session.dropped"] * 2
+    async with lines.house.uow("test", "test") as uow:
+        told = await timeline(lines.house, uow.connection, lines.contract_id, "en", amounts=True)
+    assert "Disconnect (one line more than the plan allows)" in told[-1].sentence
     ended = await lines.run("select terminate_cause from sessions where stopped_at is not null")
     assert {row["terminate_cause"] for row in ended} == {"Admin-Reset"}
 
