@@ -88,6 +88,8 @@ crowded as (
   select s.contract_id, p.simultaneous_use
     from sessions s join contracts c on c.id = s.contract_id join plans p on p.id = c.plan_id
    where s.stopped_at is null and p.simultaneous_policy = 'drop_oldest' and {{}}
+     -- Asked once: without such a plan no session is looked at.
+     and (select count(*) > 0 from plans where simultaneous_policy = 'drop_oldest')
    group by s.contract_id, p.simultaneous_use having count(*) > p.simultaneous_use
 ), lines as (
   select s.id, s.contract_id, w.simultaneous_use, s.started_at,
