@@ -18,9 +18,10 @@ from api.clock import wall
 from api.crashpoints import reach
 from api.house import House
 from api.session_state import Counters, SessionChange
-from api.store.accounting import OCTETS_MAX, Restart, keep
+from api.store.accounting import Restart, keep
 from api.store.silence import tell_shipped
 from api.store.uow import DatabaseAway
+from api.store.usage import OCTETS_MAX
 from api.waiting import wait_for
 from radius import session_class
 from radius.accounting import Record, Status, read

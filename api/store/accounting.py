@@ -5,19 +5,17 @@ adds to their usage is added in the same transaction.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
-from functools import lru_cache
+from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.meter import QUARTER_US, Usage
+from api.meter import Usage
 from api.session_state import SessionChange, State, restored_meter, take
-
-OCTETS_MAX = 2**63 - 1
+from api.store.usage import add
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,36 +160,6 @@ update sessions s
 _END_TOLD = text(_END_BY_RESTART.format(f"s.unique_id = any({_UNIQUE_IDS})"))
 _END_OF_NAS = text(_END_BY_RESTART.format("s.nas_id = any(cast(:nas_ids as bigint[]))"))
 
-_ADD_USAGE = """
-with used as (
-  select * from json_to_recordset(cast(:used as json))
-    as t (contract_id bigint, period {kind}, down bigint, up bigint)
-)
-insert into {table} as u (contract_id, {period}, down_octets, up_octets)
-select contract_id, period, greatest(down, 0), greatest(up, 0) from used
- order by contract_id, period
-on conflict (contract_id, {period}) do update set
-  down_octets = least(cast(u.down_octets as numeric) + excluded.down_octets, {most}),
-  up_octets = least(cast(u.up_octets as numeric) + excluded.up_octets, {most})
-"""
-# What a late record moved to another period.
-_MOVE_USAGE = """
-with used as (
-  select * from json_to_recordset(cast(:used as json))
-    as t (contract_id bigint, period {kind}, down bigint, up bigint)
-)
-update {table} u set down_octets = greatest(0, u.down_octets + least(t.down, 0)),
-       up_octets = greatest(0, u.up_octets + least(t.up, 0))
-  from used t
- where u.contract_id = t.contract_id and u.{period} = t.period and (t.down < 0 or t.up < 0)
-"""
-_PERIODS = {
-    "hour": {"table": "usage_hours", "period": "hour", "kind": "timestamptz", "most": OCTETS_MAX},
-    "day": {"table": "usage_days", "period": "day", "kind": "date", "most": OCTETS_MAX},
-}
-_ADD = {name: text(_ADD_USAGE.format(**words)) for name, words in _PERIODS.items()}
-_MOVE = {name: text(_MOVE_USAGE.format(**words)) for name, words in _PERIODS.items()}
-
 
 async def keep(
     connection: AsyncConnection,
@@ -335,45 +303,13 @@ async def _add_usage(
     zone: tzinfo,
 ) -> None:
     """Traffic of known contracts. What is not known whose it is counts for nobody."""
-    periods: dict[str, Callable[[int], str]] = {
-        "hour": _hour, "day": lambda quarter: _day(quarter, zone).isoformat()
-    }  # fmt: skip
-    for name, period_of in periods.items():
-        used: dict[tuple[int, str], list[int]] = {}
-        for key, one in taken.items():
-            contract_id = contracts[key]
-            if contract_id is None:
-                continue
+    used: dict[tuple[int, int], list[int]] = {}
+    for key, one in taken.items():
+        contract_id = contracts[key]
+        if contract_id is not None:
             down = 1 if nases[one.change.nas_id].input_is_upload else 0
             for quarter, octets in one.usage.items():
-                cell = used.setdefault((contract_id, period_of(quarter)), [0, 0])
+                cell = used.setdefault((contract_id, quarter), [0, 0])
                 cell[0] += octets[down]
                 cell[1] += octets[1 - down]
-        if not used:
-            continue
-        moved = any(octets < 0 for cell in used.values() for octets in cell)
-        rows = [
-            {"contract_id": contract_id, "period": period, "down": down, "up": up}
-            for (contract_id, period), (down, up) in (
-                (key, map(_bounded, octets)) for key, octets in used.items()
-            )
-        ]
-        parameters = {"used": json.dumps(rows)}
-        await connection.execute(_ADD[name], parameters)
-        if moved:
-            await connection.execute(_MOVE[name], parameters)
-
-
-def _bounded(octets: int) -> int:
-    return max(-OCTETS_MAX, min(octets, OCTETS_MAX))
-
-
-@lru_cache(maxsize=4096)
-def _hour(quarter: int) -> str:
-    seconds = quarter * QUARTER_US // 1_000_000
-    return datetime.fromtimestamp(seconds - seconds % 3600, UTC).isoformat()
-
-
-@lru_cache(maxsize=4096)
-def _day(quarter: int, zone: tzinfo) -> date:
-    return datetime.fromtimestamp(quarter * QUARTER_US // 1_000_000, zone).date()
+    await add(connection, used, zone)

@@ -1,18 +1,94 @@
-"""What a contract used, as it is read: by the hour, by the day, and of its current period."""
+"""What contracts used, by the hour and by the day: as it is added, and as it is read."""
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Select, cast, func, select
+from sqlalchemy import BigInteger, Select, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.meter import QUARTER_US
 from api.store.tables import contracts, usage_days, usage_hours
 
 By = Literal["hour", "day"]
 
+# 64 bits of a counter do not fit a signed column; who claims more than this lies.
+OCTETS_MAX = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
+
+
+_ADD_USAGE = """
+with used as (
+  select * from json_to_recordset(cast(:used as json))
+    as t (contract_id bigint, period {kind}, down bigint, up bigint)
+)
+insert into {table} as u (contract_id, {period}, down_octets, up_octets)
+select contract_id, period, greatest(down, 0), greatest(up, 0) from used
+ order by contract_id, period
+on conflict (contract_id, {period}) do update set
+  down_octets = least(cast(u.down_octets as numeric) + excluded.down_octets, {most}),
+  up_octets = least(cast(u.up_octets as numeric) + excluded.up_octets, {most})
+"""
+# What a late record moved to another period.
+_MOVE_USAGE = """
+with used as (
+  select * from json_to_recordset(cast(:used as json))
+    as t (contract_id bigint, period {kind}, down bigint, up bigint)
+)
+update {table} u set down_octets = greatest(0, u.down_octets + least(t.down, 0)),
+       up_octets = greatest(0, u.up_octets + least(t.up, 0))
+  from used t
+ where u.contract_id = t.contract_id and u.{period} = t.period and (t.down < 0 or t.up < 0)
+"""
+_PERIODS = {
+    "hour": {"table": "usage_hours", "period": "hour", "kind": "timestamptz", "most": OCTETS_MAX},
+    "day": {"table": "usage_days", "period": "day", "kind": "date", "most": OCTETS_MAX},
+}
+_ADD = {name: text(_ADD_USAGE.format(**words)) for name, words in _PERIODS.items()}
+_MOVE = {name: text(_MOVE_USAGE.format(**words)) for name, words in _PERIODS.items()}
+
+
+async def add(
+    connection: AsyncConnection, used: Mapping[tuple[int, int], Sequence[int]], zone: tzinfo
+) -> None:
+    """Add what was used, down and up, by contract and quarter (see `api.meter`).
+
+    What is negative moved to another quarter, and mostly stays within its hour and day.
+    """
+    for name, period_of in (("hour", _hour), ("day", _day)):
+        summed: dict[tuple[int, str], list[int]] = {}
+        for (contract_id, quarter), (down, up) in used.items():
+            cell = summed.setdefault((contract_id, period_of(quarter, zone)), [0, 0])
+            cell[0] += down
+            cell[1] += up
+        if summed:
+            rows = [
+                {"contract_id": key[0], "period": key[1], "down": down, "up": up}
+                for key, (down, up) in ((key, map(_bounded, cell)) for key, cell in summed.items())
+            ]
+            parameters = {"used": json.dumps(rows)}
+            await connection.execute(_ADD[name], parameters)
+            if any(octets < 0 for cell in summed.values() for octets in cell):
+                await connection.execute(_MOVE[name], parameters)
+
+
+def _bounded(octets: int) -> int:
+    return max(-OCTETS_MAX, min(octets, OCTETS_MAX))
+
+
+@lru_cache(maxsize=4096)
+def _hour(quarter: int, _zone: tzinfo) -> str:
+    seconds = quarter * QUARTER_US // 1_000_000
+    return datetime.fromtimestamp(seconds - seconds % 3600, UTC).isoformat()
+
+
+@lru_cache(maxsize=4096)
+def _day(quarter: int, zone: tzinfo) -> str:
+    seconds = quarter * QUARTER_US // 1_000_000
+    return datetime.fromtimestamp(seconds, zone).date().isoformat()
 
 
 def number(at: date) -> int:
