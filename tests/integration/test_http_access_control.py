@@ -39,6 +39,7 @@ MATRIX = {
     "GET /contracts/{id}": "anfu",
     "GET /contracts/{id}/access": "anfu",
     "GET /contracts/{id}/timeline": "anfu",
+    "GET /contracts/{id}/usage": "anfu",
     "POST /contracts/{id}/promises": "anf",
     "POST /contracts/{id}/holds": "an",
     "POST /invoices": "af",
