@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal, cast
 
@@ -32,7 +33,7 @@ class Nas:
 
     def digest(self, source: str) -> bytes:
         """8 octets for this NAS at this address: one network of NASes shares a row, not a fate."""
-        return presence.digest(self.nas_id.to_bytes(8, "big"), source.encode())
+        return _digest(self.nas_id, source)
 
     def learn(self, *, signed: bool, eap: bool) -> bool:
         """Let a verified Access-Request decide `auto`; True if it did.
@@ -93,6 +94,11 @@ class Clients:
         if exact is not None:
             return exact
         return next((nas for nas in self._prefixes if address in nas.network), None)
+
+
+@lru_cache(maxsize=4_096)
+def _digest(nas_id: int, source: str) -> bytes:
+    return presence.digest(nas_id.to_bytes(8, "big"), source.encode())
 
 
 def plain(host: str) -> str:

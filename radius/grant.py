@@ -219,6 +219,12 @@ def login_of(row: bytes) -> int:
     return login_id
 
 
+def places_of(row: bytes) -> tuple[int, int]:
+    """The login that a grant's row belongs to, and its `sessions_max`."""
+    _, login_id, _, _, sessions_max, _ = _HEAD.unpack_from(row)
+    return login_id, sessions_max
+
+
 def _derive(key: bytes, purpose: bytes, octets: int) -> bytes:
     return HKDF(algorithm=SHA256(), length=octets, salt=None, info=purpose).derive(key)
 

@@ -64,12 +64,9 @@ def station(calling_station_id: bytes | None) -> bytes:
     return digest(calling_station_id.lower()) if calling_station_id else NO_STATION
 
 
-def digest(*parts: bytes) -> bytes:
+def digest(first: bytes, second: bytes = b"") -> bytes:
     """8 octets that stand for these."""
-    state = hashlib.blake2s(digest_size=8)
-    for part in parts:
-        state.update(len(part).to_bytes(4, "big") + part)
-    return state.digest()
+    return hashlib.blake2s(b"%d:%b%b" % (len(first), first, second), digest_size=8).digest()
 
 
 class Presence:

@@ -205,22 +205,27 @@ class Recorder:
                         told.append(heard)
                 elif status in (_ON, _OFF):
                     restarts.append((one.nas.digest(one.source), _happened(one, received_at)))
-            self._presence.hear(told, restarts)
+            if told or restarts:
+                self._presence.hear(told, restarts)
         except Exception as error:  # noqa: BLE001 -- recorded it is; presence only forgets
             self._door.failed("presence", error)
 
     def _heard(self, one: _Fresh, received_at: float, *, stopped: bool) -> Heard | None:
+        """What presence has to know; None where nobody counts this login's sessions."""
         packet, nas = one.packet, one.nas.digest(one.source)
+        named = self._table.places_of(packet.first(USER_NAME) or b"")
         for mark in packet.all(CLASS):
             granted = session_class.read(self._class_key, mark)
             if granted is not None:
-                login_id: int | None = granted[0]
+                login_id = granted[0]
                 key = presence.digest(mark)
                 break
         else:
-            login_id = self._table.login_of(packet.first(USER_NAME) or b"")
+            if named is None:
+                return None
+            login_id = named[0]
             key = presence.digest(nas, packet.first(ACCT_SESSION_ID) or b"")
-        if login_id is None:
+        if named == (login_id, 0):
             return None
         line = presence.station(packet.first(CALLING_STATION_ID))
         return Heard(login_id, key, line, nas, _happened(one, received_at), stopped)

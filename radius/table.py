@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from radius.errors import LocalError
-from radius.grant import Answer, Client, Grant, Rows, epoch_of, login_of
+from radius.grant import Answer, Client, Grant, Rows, epoch_of, login_of, places_of
 from radius.mapped import Mapped, Txn
 
 __all__ = ["FORMAT", "Answer", "Client", "Grant", "GrantTable"]
@@ -109,10 +109,10 @@ class GrantTable:
         """The name that a login is published under."""
         return self._mapped.get(self._logins, _U64.pack(login_id))
 
-    def login_of(self, username: bytes) -> int | None:
-        """The login that is published under this name."""
+    def places_of(self, username: bytes) -> tuple[int, int] | None:
+        """The login under this name and how many sessions it may have at once (0: any number)."""
         row = self._mapped.get(self._grants, username) if username else None
-        return None if row is None else login_of(row)
+        return None if row is None else places_of(row)
 
     def clients(self) -> list[Client]:
         """All NASes, in the order written."""
