@@ -66,16 +66,17 @@ class Node:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
         self._forget_earlier_boots()
-        await self._set_damaged_aside()
         table = GrantTable(self._table_path, self._table_key, readonly=False)
         publisher = Publisher(self._house, table, self._name, self._counted)
         shipper = Shipper(self._house, self._journals, self._journal_bytes)
         async with asyncio.TaskGroup() as group:
-            for index, (auth, acct) in enumerate(zip(self._auth, self._acct, strict=True)):
-                # Apart, so that no login waits while accounting is written to disk.
-                for name, given in ((f"auth-{index}", (auth, ())), (f"acct-{index}", ((), acct))):
-                    group.create_task(self._keep_worker(name, given, table, stop))
+            # Apart, so that no login waits while accounting is written to disk.
+            for index, auth in enumerate(self._auth):
+                group.create_task(self._keep_worker(f"auth-{index}", (auth, ()), table, stop))
             group.create_task(publisher.run(stop))
+            await self._set_damaged_aside()
+            for index, acct in enumerate(self._acct):
+                group.create_task(self._keep_worker(f"acct-{index}", ((), acct), table, stop))
             group.create_task(shipper.run(stop))
 
     def _counted(self) -> dict[str, int]:
@@ -92,11 +93,12 @@ class Node:
 
     async def _set_damaged_aside(self) -> None:
         """A journal that would end its reader is kept for people to look at, and made anew."""
-        for path in sorted(self._journals.glob("w*")):
-            if (path / "data.mdb").exists() and not await asyncio.to_thread(is_sound, path):
-                aside = path.with_name(f"damaged-{path.name}-{int(wall().timestamp())}")
-                path.rename(aside)
-                log.error("journal %s cannot be read; what waited in it is in %s", path, aside)
+        paths = [path for path in self._journals.glob("w*") if (path / "data.mdb").exists()]
+        sound = await asyncio.gather(*(asyncio.to_thread(is_sound, path) for path in paths))
+        for path in (path for path, whole in zip(paths, sound, strict=True) if not whole):
+            aside = path.with_name(f"damaged-{path.name}-{int(wall().timestamp())}")
+            path.rename(aside)
+            log.error("journal %s cannot be read; what waited in it is in %s", path, aside)
 
     async def _keep_worker(
         self, name: str, sockets: _Sockets, table: GrantTable, stop: asyncio.Event

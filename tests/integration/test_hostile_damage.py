@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from api.clock import wall
 from api.house import House
+from api.node import Node
 from api.shipper import Shipper
 from radius.journal import Journal
 from radius.soundness import is_sound
@@ -88,3 +89,17 @@ async def test_a_damaged_row_holds_up_no_record_behind_it(
     async with house.store.reading() as connection:
         found = await connection.execute(text("select acct_session_id from sessions order by 1"))
         assert [each[0] for each in found] == ["first", "last"]
+
+
+@pytest.mark.anyio
+async def test_a_node_sets_a_damaged_journal_aside_and_keeps_a_sound_one(
+    house: House, sound: dict[str, Path]
+) -> None:
+    journals = house.settings.data_dir / "radius" / "journal"
+    for name in ("w0", "w1"):
+        shutil.copytree(sound["journal"], journals / name)
+    zeros(pages(journals / "w0") // 2)(journals / "w0" / "data.mdb")
+    assert not is_sound(journals / "w0")
+    await Node(house, [], [])._set_damaged_aside()
+    names = sorted(path.name.rpartition("-")[0] or path.name for path in journals.iterdir())
+    assert names == ["damaged-w0", "w1"]
