@@ -99,9 +99,7 @@ class Access:
             self._door.failed("grant table", error)
         return replies
 
-    def _answer(
-        self, datagram: bytes, address: Address, find: _Find, turn: "_Turn"
-    ) -> Reply | None:
+    def _answer(self, datagram: bytes, address: Address, find: _Find, turn: _Turn) -> Reply | None:
         now, clients, complete = turn
         bump = self._counters.bump
         nas = clients.find(address[0])

@@ -73,19 +73,8 @@ class Mapped:
             raise
 
     def get(self, database: Database, key: bytes) -> bytes | None:
-        """One value, or None. The hot path of a worker."""
-        while True:
-            try:
-                with self._lock:
-                    txn = self._env.begin()
-                    try:
-                        return txn.get(key, None, database)
-                    finally:
-                        txn.abort()  # LMDB keeps what is aborted for the next reader
-            except lmdb.MapResizedError:
-                self._resize(0)  # the writer's map has grown: take its size
-            except lmdb.Error as error:
-                raise LocalError(f"{self._what}: {error}{advice(error)}") from error
+        """One value, or None."""
+        return self.read(lambda txn: txn.get(key, None, database))
 
     @contextmanager
     def snapshot(self) -> Iterator[Txn]:
@@ -111,9 +100,9 @@ class Mapped:
                     try:
                         return use(txn)
                     finally:
-                        txn.abort()
+                        txn.abort()  # LMDB keeps what is aborted for the next reader
             except lmdb.MapResizedError:
-                self._resize(0)
+                self._resize(0)  # the writer's map has grown: take its size
             except lmdb.Error as error:
                 raise LocalError(f"{self._what}: {error}{advice(error)}") from error
 
