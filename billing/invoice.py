@@ -21,12 +21,39 @@ class InvoiceState(StrEnum):
     VOID = "void"
 
 
+class Kind(StrEnum):
+    """What a line charges for, and so which revenue it is.
+
+    SCM is the telecom service, SVA a value-added one (money rule 9).
+    """
+
+    SCM = "scm"
+    SVA = "sva"
+    ONE_OFF = "one_off"
+    PENALTY = "penalty"
+    INSTALMENT = "instalment"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One priced line. `amount_cents` is negative only for a credit to the customer."""
+    """One priced line. `amount_cents` is negative only for a credit to the customer.
+
+    Attributes:
+        service: code of the product that it charges for or credits; empty: of none.
+        from_on: first local day that it is for; None: for no span of days.
+        until_on: the day after the last.
+        conditional: a discount that holds only if paid in time (money rule 5). Its amount is
+            negative and no part of the principal.
+    """
 
     description: str
     amount_cents: int
+    kind: Kind = Kind.OTHER
+    service: str = ""
+    from_on: date | None = None
+    until_on: date | None = None
+    conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +82,8 @@ class Invoice:
 
     @property
     def amount_cents(self) -> int:
-        """The principal: what the lines add up to."""
-        return sum(line.amount_cents for line in self.lines)
+        """The principal: what the lines add up to, without discounts that lateness forfeits."""
+        return sum(line.amount_cents for line in self.lines if not line.conditional)
 
     @property
     def unpaid_cents(self) -> int:

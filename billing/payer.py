@@ -13,6 +13,7 @@ from billing.invoice import Invoice
 from billing.ladder import Rung
 from billing.policy import Policy
 from billing.quota import Meter
+from billing.terms import USUAL_TERMS, Terms
 
 
 class Refused(ValueError):
@@ -123,3 +124,4 @@ class Desk:
     policies: Mapping[str, Policy]
     calendar: Calendar
     now: datetime
+    terms: Terms = USUAL_TERMS

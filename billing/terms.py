@@ -1,0 +1,33 @@
+"""The terms of billing: what the provider's settings add to the rules of money.
+
+Source: money rules 1, 8, 10, 12, 15 and 16, which name each setting and its default.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Settings of the whole provider. Days are local dates.
+
+    Attributes:
+        issue_days_before: an invoice is issued so many days before its due date (rule 1).
+        reduced_credit_percent: what a day of reduced speed gives back, 0 to 100 (rule 8).
+        agreement_grace_days: an instalment unpaid for more days breaks its agreement (rule 10).
+        chargeback_grace_days: from a chargeback to the reopened invoice's new due date (rule 12).
+        reward_invoices: so many invoices in a row paid in time make a good payer (rule 15).
+        bound_factor: an invoice above so many monthly prices is parked (rule 16).
+        bound_lines: and so is one with more lines for one service (rule 16).
+    """
+
+    issue_days_before: int = 10
+    reduced_credit_percent: int = 0
+    agreement_grace_days: int = 5
+    chargeback_grace_days: int = 5
+    reward_invoices: int = 6
+    bound_factor: int = 3
+    bound_lines: int = 15
+
+
+USUAL_TERMS: Final = Terms()
