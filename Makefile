@@ -24,16 +24,23 @@ $(VENV)/.tests: $(VENV)/.runtime requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-setup: $(VENV)/.runtime ## the virtual environment, nothing else
+# Where no C compiler works, workers run as they are written: the same answers, a third slower.
+$(VENV)/.compiled: $(VENV)/.runtime requirements-compile.txt api/compiled.py $(wildcard radius/*.py)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-compile.txt
+	@$(BIN)/python -m api.compiled
+	@touch $@
+
+setup: $(VENV)/.compiled ## the virtual environment and compiled RADIUS workers, nothing else
 
 demo: $(VENV)/.runtime ## unpaid, slowed, walled, paid, restored: once, on real parts, with proof
 	@$(BIN)/python -m api demo
 
-run: $(VENV)/.runtime ## serve: embedded PostgreSQL, RADIUS and API, until Ctrl-C
+run: $(VENV)/.compiled ## serve: embedded PostgreSQL, RADIUS and API, until Ctrl-C
 	@$(BIN)/python -m api run
 
 test: $(VENV)/.tests ## all tests (installs Debian packages they need when root)
 	@bash tests/support/packages.sh
+	@$(MAKE) --no-print-directory $(VENV)/.compiled
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/.tests ## formatter, linter, types, import contracts
@@ -44,6 +51,7 @@ check: $(VENV)/.tests ## formatter, linter, types, import contracts
 
 bench: $(VENV)/.tests ## benchmarks, one JSON object a line; ONLY=name for one
 	@bash tests/support/packages.sh
+	@$(MAKE) --no-print-directory $(VENV)/.compiled
 	@$(BIN)/python -m tests.bench $(ONLY)
 
 sim: $(VENV)/.tests ## years of a small provider in virtual time; SEED= YEARS=

@@ -11,10 +11,11 @@ import os
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from api import compiled
 from api.clock import wall
 from api.house import House
 from api.publisher import Publisher
@@ -32,8 +33,13 @@ RESTART_AFTER_S = 0.2
 STALE_INTERIMS = 3
 STALE_GRACE_S = 60
 
-# Of one worker: authentication, accounting.
-_Sockets = tuple[Sequence[socket.socket], Sequence[socket.socket]]
+
+class _Sockets(NamedTuple):
+    """Of one worker; `neighbours` are those of the others that it helps."""
+
+    auth: Sequence[socket.socket] = ()
+    acct: Sequence[socket.socket] = ()
+    neighbours: Sequence[socket.socket] = ()
 
 
 def worker_count(settings: Settings) -> int:
@@ -62,6 +68,7 @@ class Node:
         self._table_key = house.secrets.derive("grant-table")
         self._name = f"radius@{socket.gethostname()}:{house.settings.radius_auth_port}"
         self._journal_bytes = house.settings.radius_journal_mib * 2**20
+        self._worker_command = compiled.worker_command()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
@@ -72,11 +79,15 @@ class Node:
         async with asyncio.TaskGroup() as group:
             # Apart, so that no login waits while accounting is written to disk.
             for index, auth in enumerate(self._auth):
-                group.create_task(self._keep_worker(f"auth-{index}", (auth, ()), table, stop))
+                others = [sock for owned in self._auth if owned is not auth for sock in owned]
+                sockets = _Sockets(auth, neighbours=others)
+                group.create_task(self._keep_worker(f"auth-{index}", sockets, table, stop))
             group.create_task(publisher.run(stop))
             await self._set_damaged_aside()
             for index, acct in enumerate(self._acct):
-                group.create_task(self._keep_worker(f"acct-{index}", ((), acct), table, stop))
+                group.create_task(
+                    self._keep_worker(f"acct-{index}", _Sockets(acct=acct), table, stop)
+                )
             group.create_task(shipper.run(stop))
 
     def _counted(self) -> dict[str, int]:
@@ -117,14 +128,14 @@ class Node:
             await wait_for(stop, RESTART_AFTER_S)
 
     async def _start_worker(self, name: str, sockets: _Sockets) -> asyncio.subprocess.Process:
-        auth, acct = ([sock.fileno() for sock in kind] for kind in sockets)
+        auth, acct, neighbours = ([sock.fileno() for sock in kind] for kind in sockets)
         settings = self._house.settings
+        command, environment = self._worker_command
         worker = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "api.radius_worker",
+            *command,
             stdin=asyncio.subprocess.PIPE,
-            pass_fds=[*auth, *acct],
+            pass_fds=[*auth, *acct, *neighbours],
+            env={**os.environ, **environment},
         )
         given = {
             "table_path": str(self._table_path),
@@ -139,6 +150,7 @@ class Node:
             "log_level": settings.log_level,
             "auth_fds": auth,
             "acct_fds": acct,
+            "neighbour_fds": neighbours,
         }
         if worker.stdin is None:
             raise RuntimeError("a worker was started without its stdin")

@@ -44,6 +44,7 @@ def main() -> int:
         [socket.socket(fileno=fd) for fd in given["acct_fds"]],
         # A worker without its node would answer from a table that nobody renews.
         lambda: stopping or os.getppid() != node,
+        [socket.socket(fileno=fd) for fd in given["neighbour_fds"]],
     )
     return 0
 

@@ -23,11 +23,11 @@ from api.store.silence import tell_shipped
 from api.store.uow import DatabaseAway
 from api.store.usage import OCTETS_MAX
 from api.waiting import wait_for
-from radius import session_class
 from radius.accounting import Record, Status, read
 from radius.codec import parse
 from radius.errors import LocalError, PeerError
 from radius.journal import Entry, Journal
+from radius.session_class import Issuer
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Shipper:
         self._max_bytes = journal_max_bytes
         self._journals: dict[Path, Journal] = {}
         self._waiting: set[Path] = set()
-        self._class_key = house.secrets.derive("radius-class")
+        self._classes = Issuer(house.secrets.derive("radius-class"))
         self._name = f"{socket.gethostname()}:{folder.resolve()}"
         self._told_until = datetime.fromtimestamp(0, UTC)
 
@@ -159,7 +159,7 @@ class Shipper:
     ) -> SessionChange:
         granted = None
         if record.class_value is not None:
-            granted = session_class.read(self._class_key, record.class_value)
+            granted = self._classes.read(record.class_value)
         stopped = record.status == Status.STOP
         return SessionChange(
             unique_id=_unique_id(record, entry),

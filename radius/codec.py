@@ -11,10 +11,10 @@ import hashlib
 import hmac
 import os
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from radius.errors import LocalError, PeerError
 
@@ -70,24 +70,34 @@ _ACCOUNTING_RESPONSE: Final = int(Code.ACCOUNTING_RESPONSE)
 _STATUS_SERVER: Final = int(Code.STATUS_SERVER)
 
 
-class Packet(NamedTuple):
+class Packet:
     """A well-formed packet, not yet believed.
 
     Attributes:
         authenticator: 16 octets, request or response.
         octets: the packet as it came, exactly Length octets, without padding.
-        firsts: of each type the first value; most questions are answered by it.
+        places: of each type where in `octets` its first value begins; most questions are answered
+            by the first, and few values are asked for at all.
         repeats: how many attributes are of a type that was there before.
-        signed_at: where in `octets` the value of the Message-Authenticator begins; 0: nowhere.
     """
 
-    code: int
-    identifier: int
-    authenticator: bytes
-    octets: bytes
-    firsts: Mapping[int, bytes]
-    repeats: int
-    signed_at: int
+    __slots__ = ("authenticator", "code", "identifier", "octets", "places", "repeats")
+
+    def __init__(
+        self,
+        code: int,
+        identifier: int,
+        authenticator: bytes,
+        octets: bytes,
+        places: dict[int, int],
+        repeats: int,
+    ) -> None:
+        self.code = code
+        self.identifier = identifier
+        self.authenticator = authenticator
+        self.octets = octets
+        self.places = places
+        self.repeats = repeats
 
     @property
     def attributes(self) -> tuple[tuple[int, bytes], ...]:
@@ -101,13 +111,18 @@ class Packet(NamedTuple):
 
     def first(self, number: int) -> bytes | None:
         """The value of the first attribute of this type."""
-        return self.firsts.get(number)
+        at = self.places.get(number)
+        if at is None:
+            return None
+        octets = self.octets
+        return octets[at : at + octets[at - 1] - 2]
 
     def all(self, number: int) -> tuple[bytes, ...]:
         """The values of all attributes of this type, in order."""
-        if not self.repeats or number not in self.firsts:
-            return (self.firsts[number],) if number in self.firsts else ()
-        return tuple([value for kind, value in self.attributes if kind == number])
+        if self.repeats and number in self.places:
+            return tuple([value for kind, value in self.attributes if kind == number])
+        value = self.first(number)
+        return () if value is None else (value,)
 
     def vendor(self, vendor_id: int, number: int) -> bytes | None:
         """The first value of one vendor's sub-attribute (RFC 2865 section 5.26).
@@ -115,7 +130,7 @@ class Packet(NamedTuple):
         A Vendor-Specific need not follow the recommended layout: where it does not, nothing is
         found and nothing is wrong.
         """
-        if VENDOR_SPECIFIC not in self.firsts:
+        if VENDOR_SPECIFIC not in self.places:
             return None
         prefix = vendor_id.to_bytes(4, "big")
         for kind, value in self.attributes:
@@ -184,8 +199,8 @@ def parse(datagram: bytes) -> Packet:
     if size < length:
         raise PeerError(f"Length says {length} octets, {size} came")
     octets = datagram if size == length else datagram[:length]
-    firsts: dict[int, bytes] = {}
-    repeats = signed_at = 0
+    places: dict[int, int] = {}
+    repeats = 0
     at = HEADER_OCTETS
     last = length - 1
     while at < last:
@@ -193,24 +208,21 @@ def parse(datagram: bytes) -> Packet:
         end = at + octets[at + 1]
         if end < at + 2 or end > length or not kind:
             raise PeerError(f"attribute at octet {at}: type {kind}, length {end - at}")
-        if kind == MESSAGE_AUTHENTICATOR:
-            if signed_at or end - at != 18:
-                raise PeerError(
-                    "Message-Authenticator twice or not 18 octets long",
-                    "bad_message_authenticator",
-                )
-            signed_at = at + 2
-        if kind in firsts:
+        if kind in places:
             repeats += 1
+            if kind == MESSAGE_AUTHENTICATOR:
+                raise PeerError("Message-Authenticator twice", "bad_message_authenticator")
         else:
-            firsts[kind] = octets[at + 2 : end]
+            places[kind] = at + 2
         at = end
     if at != length:
         raise PeerError("one octet follows the last attribute")
-    if len(firsts) + repeats > ATTRIBUTES_MAX:
-        raise PeerError(f"{len(firsts) + repeats} attributes; {ATTRIBUTES_MAX} are the limit")
-    fields = (code, identifier, octets[4:20], octets, firsts, repeats, signed_at)
-    return tuple.__new__(Packet, fields)  # what Packet(...) comes to, at a third of the cost
+    if len(places) + repeats > ATTRIBUTES_MAX:
+        raise PeerError(f"{len(places) + repeats} attributes; {ATTRIBUTES_MAX} are the limit")
+    signed_at = places.get(MESSAGE_AUTHENTICATOR)
+    if signed_at is not None and octets[signed_at - 1] != 18:
+        raise PeerError("Message-Authenticator not 18 octets long", "bad_message_authenticator")
+    return Packet(code, identifier, octets[4:20], octets, places, repeats)
 
 
 def verify_access_request(
@@ -231,19 +243,19 @@ def verify_access_request(
     """
     if packet.code not in _RANDOM_REQUESTS:
         raise PeerError(f"code {packet.code} is no request for access", "unexpected_code")
-    at = packet.signed_at
-    if at:
+    at = packet.places.get(MESSAGE_AUTHENTICATOR)
+    if at is not None:
         octets = packet.octets
         expected = secret.hmac_md5(octets[:at] + _ZEROS + octets[at + 16 :])
         if hmac.compare_digest(expected, octets[at : at + 16]):
             return True
         raise PeerError(_WRONG_MA, "bad_message_authenticator")
-    if require == "yes" or packet.code == _STATUS_SERVER or EAP_MESSAGE in packet.firsts:
+    if require == "yes" or packet.code == _STATUS_SERVER or EAP_MESSAGE in packet.places:
         raise PeerError(
             "Message-Authenticator missing; see require_message_authenticator for an old NAS",
             "missing_message_authenticator",
         )
-    if PROXY_STATE in packet.firsts:
+    if PROXY_STATE in packet.places:
         raise PeerError(
             "Proxy-State without Message-Authenticator may be forged (CVE-2024-3596)",
             "proxy_state_without_ma",
@@ -296,7 +308,7 @@ def encode_reply(
         LocalError: longer than 4096 octets.
         PeerError: `malformed`; with the Proxy-States it would be longer.
     """
-    if PROXY_STATE in request.firsts:
+    if PROXY_STATE in request.places:
         states = b"".join([attribute(PROXY_STATE, value) for value in request.all(PROXY_STATE)])
         if HEADER_OCTETS + len(_MA_EMPTY) + len(attributes) + len(states) > PACKET_OCTETS_MAX:
             raise PeerError(f"{len(states)} octets of Proxy-State leave no room for a reply")
@@ -395,8 +407,8 @@ def _verify_message_authenticator(
     packet: Packet, secret: Secret, vectors: tuple[bytes, ...]
 ) -> bool:
     """True if there and right over one of `vectors`, False if absent, PeerError if wrong."""
-    at = packet.signed_at
-    if not at:
+    at = packet.places.get(MESSAGE_AUTHENTICATOR)
+    if at is None:
         return False
     octets = packet.octets
     before, after = octets[HEADER_OCTETS:at], octets[at + 16 :]

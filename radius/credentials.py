@@ -91,9 +91,6 @@ class Method(Enum):
     MSCHAP2 = "MS-CHAPv2"
 
 
-_PAP: Final = (Method.PAP,)
-_CHAP: Final = (Method.CHAP,)
-_BOTH: Final = (Method.PAP, Method.CHAP)
 _PLAIN: Final = Accepted(b"")
 _WRONG_PAP: Final = Refused(b"", "wrong password (PAP)")
 _WRONG_CHAP: Final = Refused(b"", "wrong password (CHAP)")
@@ -107,6 +104,14 @@ def authenticate(
     `password` is UTF-8; `nt` is its `nt_hash`, where that is at hand and need not be computed.
     A request without a credential, or with several, is refused: which one counts would be a guess.
     """
+    places = packet.places
+    if not packet.repeats and VENDOR_SPECIFIC not in places:
+        # As from most NASes. It needs no walk over all attributes.
+        pap, chap = USER_PASSWORD in places, CHAP_PASSWORD in places
+        if pap and not chap:
+            return _PLAIN if check_pap(packet, secret, password) else _WRONG_PAP
+        if chap and not pap:
+            return _PLAIN if check_chap(packet, password) else _WRONG_CHAP
     offered = _offered(packet)
     if len(offered) != 1:
         if not offered:
@@ -198,8 +203,10 @@ def challenge_response(challenge: bytes, nt: bytes) -> bytes:
     """8 octets under three DES keys made of the NT hash (RFC 2433 section A.5), 24 octets."""
     keys = nt.ljust(21, b"\0")
     return b"".join(
-        DES.new(_spread(keys[at : at + 7]), DES.MODE_ECB).encrypt(challenge)  # noqa: S304
-        for at in (0, 7, 14)
+        [
+            DES.new(_spread(keys[at : at + 7]), DES.MODE_ECB).encrypt(challenge)  # noqa: S304
+            for at in (0, 7, 14)
+        ]
     )
 
 
@@ -249,12 +256,6 @@ def mschap2_response(
 
 def _offered(packet: Packet) -> Sequence[Method]:
     """Every credential in the packet."""
-    firsts = packet.firsts
-    if not packet.repeats and VENDOR_SPECIFIC not in firsts:
-        # As from most NASes. It needs no walk.
-        if USER_PASSWORD in firsts:
-            return _BOTH if CHAP_PASSWORD in firsts else _PAP
-        return _CHAP if CHAP_PASSWORD in firsts else ()
     found = []
     microsoft = False
     for kind, value in packet.attributes:

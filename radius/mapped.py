@@ -76,20 +76,29 @@ class Mapped:
         """One value, or None."""
         return self.read(lambda txn: txn.get(key, None, database))
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Txn]:
-        """One reading transaction for several look-ups; a short one, since it keeps old pages."""
-        with self._lock:
-            with self._told():
-                try:
-                    txn = self._env.begin()
-                except lmdb.MapResizedError:
-                    self._env.set_mapsize(0)  # the writer's map has grown: take its size
-                    txn = self._env.begin()
+    def begin(self) -> Txn:
+        """A reading transaction for several look-ups, until `end`; short, since it keeps old pages.
+
+        Between the two nothing else of this environment may be done in this thread.
+
+        Raises:
+            LocalError: it cannot be read; then nothing is to be ended.
+        """
+        self._lock.acquire()
+        try:
             try:
-                yield txn
-            finally:
-                txn.abort()
+                return self._env.begin()
+            except lmdb.MapResizedError:
+                self._env.set_mapsize(0)  # the writer's map has grown: take its size
+                return self._env.begin()
+        except lmdb.Error as error:
+            self._lock.release()
+            raise LocalError(f"{self._what}: {error}{advice(error)}") from error
+
+    def end(self, txn: Txn) -> None:
+        """Let go of what `begin` gave."""
+        txn.abort()  # LMDB keeps what is aborted for the next reader
+        self._lock.release()
 
     def read(self, use: Callable[[Txn], _T]) -> _T:
         """What `use` finds in one snapshot. It may run again: it keeps nothing."""

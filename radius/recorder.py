@@ -8,7 +8,7 @@ starts; a Stop is told once.
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from radius import presence, session_class
+from radius import presence
 from radius.accounting import (
     ACCT_DELAY_TIME,
     ACCT_SESSION_ID,
@@ -33,15 +33,16 @@ from radius.errors import JournalFull, LocalError, PeerError
 from radius.journal import Journal
 from radius.presence import Heard, Presence
 from radius.replay import PENDING, Key, ReplyCache
+from radius.session_class import Issuer
 from radius.table import GrantTable
 
 _ACCOUNTING_REQUEST: Final = int(Code.ACCOUNTING_REQUEST)
 _ACCOUNTING_RESPONSE: Final = int(Code.ACCOUNTING_RESPONSE)
 _STATUS_SERVER: Final = int(Code.STATUS_SERVER)
-_START, _STOP, _INTERIM, _ON, _OFF = (
+_START, _STOP, _INTERIM, _ON, _OFF = [
     int(status).to_bytes(4, "big")
     for status in (Status.START, Status.STOP, Status.INTERIM, Status.ON, Status.OFF)
-)
+]
 _ABOUT_SESSIONS: Final = frozenset((_START, _STOP, _INTERIM))
 
 # From these shares of the journal or of its disk on, the kind is not recorded any more.
@@ -78,7 +79,7 @@ class Recorder:
         self._presence = presence_
         self._counters = counters
         self._door = door
-        self._class_key = class_key
+        self._classes = Issuer(class_key)
         self._monotonic = monotonic
         self._wall = wall
         self._replies = ReplyCache()
@@ -109,8 +110,8 @@ class Recorder:
                 continue
             try:
                 found = self._open(datagram, address, clients, now)
-            except Exception as error:  # noqa: BLE001 -- one packet must not cost the others
-                self._door.failed(plain(address[0]), error)
+            except Exception as fault:  # noqa: BLE001 -- one packet must not cost the others
+                self._door.failed(plain(address[0]), fault)
                 continue
             if isinstance(found, _Fresh):
                 fresh.append(found)
@@ -137,7 +138,7 @@ class Recorder:
             raise PeerError(f"code {packet.code} on the accounting port", "unexpected_code")
         verify_keyed_request(packet, nas.secret)
         self._counters.bump("accounting_request")
-        key = (address[0], address[1], packet.identifier)
+        key = (address, packet.identifier)
         sent = self._replies.find(key, packet.authenticator, now)
         if sent is not None:
             self._counters.bump("duplicate")
@@ -215,7 +216,7 @@ class Recorder:
         packet, nas = one.packet, one.nas.digest(one.source)
         named = self._table.places_of(packet.first(USER_NAME) or b"")
         for mark in packet.all(CLASS):
-            granted = session_class.read(self._class_key, mark)
+            granted = self._classes.read(mark)
             if granted is not None:
                 login_id = granted[0]
                 key = presence.digest(mark)

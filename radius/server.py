@@ -20,6 +20,8 @@ from radius.worker import Address, Worker, WorkerSettings
 __all__ = ["Worker", "WorkerSettings", "serve"]
 
 _AUTH_DRAIN: Final = 64
+# Little, so that its own are not kept waiting.
+_NEIGHBOUR_DRAIN: Final = 16
 # Many records to one write to disk; as many as a NAS sends while the disk is written to.
 _ACCT_DRAIN: Final = 256
 # So many full turns in a row are no burst: more arrives than is answered.
@@ -36,6 +38,7 @@ def serve(
     auth_sockets: Sequence[socket.socket],
     acct_sockets: Sequence[socket.socket],
     stop: Callable[[], bool],
+    neighbours: Sequence[socket.socket] = (),
 ) -> None:
     """Answer until `stop()`, asked at least twice a second.
 
@@ -48,6 +51,9 @@ def serve(
         auth_sockets: bound UDP sockets, IPv4 or IPv6. They stay open.
         acct_sockets: likewise.
         stop: true to end after the turn.
+        neighbours: authentication sockets of other workers, which this one takes from when its own
+            have nothing: requests are dealt by Identifier, processors are not as fair. They stay
+            open.
 
     Raises:
         LocalError: table, presence, journal or counters cannot be opened.
@@ -59,17 +65,23 @@ def serve(
             sock.setblocking(False)
             _raise_receive_buffer(sock)
             poller.register(sock, select.EPOLLIN)
+        for sock in neighbours:
+            sock.setblocking(False)
         # What start-up made lives for ever: the collector need not walk it again.
         gc.collect()
         gc.freeze()
-        turns = {sock.fileno(): partial(loop.authenticate, sock) for sock in auth_sockets}
+        turns: dict[int, Callable[[], object]] = {}
+        turns |= {sock.fileno(): partial(loop.authenticate, sock) for sock in auth_sockets}
         turns |= {sock.fileno(): partial(loop.account, sock) for sock in acct_sockets}
         stop_check_at = 0.0
         while time.monotonic() < stop_check_at or not stop():
             now = time.monotonic()
             if now >= stop_check_at:
                 stop_check_at = now + _STOP_CHECK_S
-            for descriptor, _ in poller.poll(loop.patience_s()):
+            ready = poller.poll(0.0 if neighbours else loop.patience_s())
+            if not ready and neighbours and not loop.help(neighbours):
+                ready = poller.poll(loop.patience_s())
+            for descriptor, _ in ready:
                 turns[descriptor]()
             loop.send_held_back()
 
@@ -90,14 +102,24 @@ class _Loop:
             return _STOP_CHECK_S
         return min(_STOP_CHECK_S, max(0.0, self._held_back[0][0] - time.monotonic()))
 
-    def authenticate(self, sock: socket.socket) -> None:
-        """Decide on what is there, then send: a reply wakes its NAS, which is dear one by one."""
+    def authenticate(self, sock: socket.socket, most: int = _AUTH_DRAIN) -> int:
+        """Decide on what is there, then send: a reply wakes its NAS, which is dear one by one.
+
+        Returns:
+            How many datagrams were there.
+        """
         now = time.monotonic()
-        for octets, address, delay_s in self._worker.handle_accesses(_drain(sock, _AUTH_DRAIN)):
+        datagrams = _drain(sock, most)
+        for octets, address, delay_s in self._worker.handle_accesses(datagrams):
             if delay_s:
                 self._hold_back(now + delay_s, sock, octets, address)
             else:
                 self._send(sock, octets, address)
+        return len(datagrams)
+
+    def help(self, neighbours: Sequence[socket.socket]) -> bool:
+        """Take from each neighbour a little of what it has no time for; False: none has any."""
+        return sum(self.authenticate(sock, _NEIGHBOUR_DRAIN) for sock in neighbours) > 0
 
     def account(self, sock: socket.socket) -> None:
         """Record together, then answer each."""

@@ -5,7 +5,6 @@ octets: login u32, generation u32, nonce u16, and 6 of a keyed hash (BLAKE2s, RF
 believe only our own. HMAC-SHA-256 would take a tenth of what a whole Accept costs.
 """
 
-import functools
 import hashlib
 import hmac
 import struct
@@ -20,37 +19,43 @@ OCTETS: Final = len(_PREFIX) + 32
 _TAG_OCTETS: Final = 6
 
 
-def make(key: bytes, login_id: int, generation: int, nonce: bytes) -> bytes:
-    """The Class of one Accept, 35 octets. `nonce` is 2 octets and sets redials apart.
+class Issuer:
+    """Makes and knows the Class values of one key, whose hash is keyed once."""
 
-    Raises:
-        LocalError: a number beyond 32 bits, or a nonce that is not 2 octets.
-    """
-    if len(nonce) != 2:
-        raise LocalError(f"a Class has a nonce of 2 octets, not {len(nonce)}")
-    try:
-        fields = _FIELDS.pack(login_id, generation, nonce)
-    except struct.error as error:
-        raise LocalError(f"login {login_id}, generation {generation}: beyond 32 bits") from error
-    state = _keyed(key).copy()
-    state.update(fields)
-    return _PREFIX + hexlify(fields + state.digest())
+    __slots__ = ("_state",)
 
+    def __init__(self, key: bytes) -> None:
+        # Keys of any length, so they are hashed to fit.
+        short = hashlib.sha256(key).digest()
+        self._state: Final = hashlib.blake2s(key=short, digest_size=_TAG_OCTETS).copy
 
-def read(key: bytes, value: bytes) -> tuple[int, int] | None:
-    """Login and generation of a Class that `make` issued under `key`; None for any other octets."""
-    if len(value) != OCTETS or not value.startswith(_PREFIX):
-        return None
-    try:
-        login_id, generation, nonce = _FIELDS.unpack_from(bytes.fromhex(value[3:].decode("ascii")))
-    except (ValueError, struct.error):
-        return None
-    if not hmac.compare_digest(make(key, login_id, generation, nonce), value):
-        return None
-    return login_id, generation
+    def make(self, login_id: int, generation: int, nonce: bytes) -> bytes:
+        """The Class of one Accept, 35 octets. `nonce` is 2 octets and sets redials apart.
 
+        Raises:
+            LocalError: a number beyond 32 bits, or a nonce that is not 2 octets.
+        """
+        if len(nonce) != 2:
+            raise LocalError(f"a Class has a nonce of 2 octets, not {len(nonce)}")
+        try:
+            fields = _FIELDS.pack(login_id, generation, nonce)
+        except struct.error as error:
+            raise LocalError(
+                f"login {login_id}, generation {generation}: beyond 32 bits"
+            ) from error
+        state = self._state()
+        state.update(fields)
+        return _PREFIX + hexlify(fields + state.digest())
 
-@functools.lru_cache(maxsize=4)
-def _keyed(key: bytes) -> "hashlib.blake2s":
-    """The hash, keyed; to be copied. Keys of any length, so they are hashed to fit."""
-    return hashlib.blake2s(key=hashlib.sha256(key).digest(), digest_size=_TAG_OCTETS)
+    def read(self, value: bytes) -> tuple[int, int] | None:
+        """Login and generation of a Class that `make` issued; None for any other octets."""
+        if len(value) != OCTETS or not value.startswith(_PREFIX):
+            return None
+        try:
+            octets = bytes.fromhex(value[3:].decode("ascii"))
+            login_id, generation, nonce = _FIELDS.unpack_from(octets)
+        except (ValueError, struct.error):
+            return None
+        if not hmac.compare_digest(self.make(login_id, generation, nonce), value):
+            return None
+        return login_id, generation

@@ -11,15 +11,14 @@ Databases in the environment:
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from radius.errors import LocalError
 from radius.grant import Answer, Client, Grant, Rows, epoch_of, login_of, places_of
-from radius.mapped import Mapped, Txn
+from radius.mapped import Database, Mapped, Txn
 
 __all__ = ["FORMAT", "Answer", "Client", "Grant", "GrantTable"]
 
@@ -30,6 +29,38 @@ _BATCH_ROWS: Final = 5_000
 _U64: Final = struct.Struct("!Q")
 
 _Change: TypeAlias = tuple[bytes, Grant | None]
+
+
+class Answers:
+    """One snapshot of the grants while its block lasts; of each only what an answer needs."""
+
+    __slots__ = ("_grants", "_mapped", "_rows", "_txn")
+
+    def __init__(self, rows: Rows, mapped: Mapped, grants: Database) -> None:
+        self._rows = rows
+        self._mapped = mapped
+        self._grants = grants
+        self._txn: Txn | None = None
+
+    def __enter__(self) -> "Answers":
+        self._txn = self._mapped.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._txn is not None:
+            self._mapped.end(self._txn)
+            self._txn = None
+
+    def find(self, username: bytes, dialect: bytes) -> Answer | None:
+        """What to answer exactly this name in this dialect; None: no such login.
+
+        Raises:
+            LocalError: the row does not open.
+        """
+        if not username or self._txn is None:  # LMDB has no empty key
+            return None
+        row = self._txn.get(username, None, self._grants)
+        return None if row is None else self._rows.read_answer(username, row, dialect)
 
 
 class GrantTable:
@@ -50,6 +81,7 @@ class GrantTable:
     ) -> None:
         self._path = path
         self._rows = Rows(key)
+        self._complete = False
         names = (b"grants", b"logins", b"clients", b"meta")
         self._mapped = Mapped(path, "grant table", names, map_bytes=map_bytes, readonly=readonly)
         self._grants, self._logins, self._clients, self._meta = self._mapped.databases
@@ -76,23 +108,9 @@ class GrantTable:
                 " remove the directory, it is rebuilt from the database"
             )
 
-    @contextmanager
-    def answers(self) -> Iterator[Callable[[bytes, bytes], Answer | None]]:
-        """A way to look up several logins in one snapshot: (user name, dialect) -> what to answer.
-
-        The hot path: of a row only what the answer needs is read. None: no such login. The look-up
-        raises LocalError for a row that does not open.
-        """
-        grants, read = self._grants, self._rows.read_answer
-        with self._mapped.snapshot() as txn:
-            get = txn.get
-
-            def answer(username: bytes, dialect: bytes) -> Answer | None:
-                # LMDB has no empty key.
-                row = get(username, None, grants) if username else None
-                return None if row is None else read(username, row, dialect)
-
-            yield answer
+    def answers(self) -> "Answers":
+        """Look up several logins in one snapshot: the hot path."""
+        return Answers(self._rows, self._mapped, self._grants)
 
     def find(self, username: bytes) -> Grant | None:
         """The grant of exactly this name, or None.
@@ -133,7 +151,9 @@ class GrantTable:
 
     def complete(self) -> bool:
         """Whether a `replace_all` ever ended. Before that, an absent name says nothing."""
-        return self._number(b"complete") == 1
+        # It never ends again, and is asked for every batch.
+        self._complete = self._complete or self._number(b"complete") == 1
+        return self._complete
 
     def __len__(self) -> int:
         return self._mapped.read(lambda txn: int(txn.stat(self._grants)["entries"]))

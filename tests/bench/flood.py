@@ -6,12 +6,14 @@ is still open is then awaited. Only after that is every reply checked: its authe
 Message-Authenticator where there is one, and that it grants (or acknowledges) what was asked.
 
 A request without an answer is sent again after a second, as a NAS does, and lost after the fourth;
-its latency counts from the first sending. The generator looks every millisecond, so
-latencies are exact to that; what it costs itself is told (`generator_us`).
+its latency counts from the first sending. The generator looks every 0.6 ms, so latencies are
+exact to that; what it costs itself is told (`generator_us`).
 """
 
+import contextlib
 import gc
 import json
+import os
 import select
 import subprocess
 import sys
@@ -31,8 +33,9 @@ from tests.support.radius_worker import SECRET
 RESEND_AFTER_S = 1.0
 SENDS_MAX = 4
 _REMIND_EVERY_S = 0.1
-# It wakes up on a beat, not for every reply: its share of the processors halves (measured).
-_BEAT_S = 0.001
+# It wakes up on a beat, not for every reply: its share of the processors halves (measured). A
+# slower beat lets a fast server run out of requests.
+_BEAT_S = 0.0006
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,9 @@ def generate(load: Load) -> Outcome:
     lanes = _lanes(load)
     try:
         gc.disable()
+        _come_first()
         try:
+            __import__("os").setpriority(0, 0, -10)
             began, ended, used_s = _exchange(lanes, load.seconds)
         finally:
             gc.enable()
@@ -119,6 +124,12 @@ def generate(load: Load) -> Outcome:
     finally:
         for lane in lanes:
             lane.close()
+
+
+def _come_first() -> None:
+    """A generator stands for machines elsewhere: it does not wait for the server's processors."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
 
 
 def _lanes(load: Load) -> list[Lane]:

@@ -9,13 +9,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from socket import SOCK_DGRAM
 
+from api.compiled import worker_command
 from api.ports import bind_sockets
 from config.settings import Settings
 from radius.counters import Counters
@@ -84,6 +84,12 @@ def serving(folder: Path, workers: int = WORKERS) -> Iterator[Ours]:
             _told(folder, f"{kind}-{index}"),
             [sock.fileno() for sock in sockets] if kind == "auth" else [],
             [sock.fileno() for sock in sockets] if kind == "acct" else [],
+            [
+                s.fileno()
+                for i, ss in enumerate(several)
+                for s in ss
+                if kind == "auth" and i != index
+            ],
         )
         for kind, several in (("auth", auth), ("acct", acct))
         for index, sockets in enumerate(several)
@@ -107,15 +113,19 @@ def _told(folder: Path, name: str) -> WorkerSettings:
     )
 
 
-def _start(given: WorkerSettings, auth: list[int], acct: list[int]) -> subprocess.Popen[bytes]:
+def _start(
+    given: WorkerSettings, auth: list[int], acct: list[int], neighbours: list[int]
+) -> subprocess.Popen[bytes]:
+    command, environment = worker_command()
     process = subprocess.Popen(
-        [sys.executable, "-m", "api.radius_worker"],
+        command,
         stdin=subprocess.PIPE,
-        pass_fds=[*auth, *acct],
+        pass_fds=[*auth, *acct, *neighbours],
         cwd=ROOT,
+        env={**os.environ, **environment},
     )
     told = {name: _plain(value) for name, value in asdict(given).items()}
-    told |= {"auth_fds": auth, "acct_fds": acct, "log_level": "info"}
+    told |= {"auth_fds": auth, "acct_fds": acct, "neighbour_fds": neighbours, "log_level": "info"}
     if process.stdin is None:
         raise RuntimeError("a worker was started without its stdin")
     with process.stdin as stdin:

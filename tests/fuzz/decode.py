@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from radius import accounting, session_class
+from radius import accounting
 from radius.codec import (
     Code,
     Packet,
@@ -38,6 +38,7 @@ from radius.credentials import (
 )
 from radius.dictionary import describe
 from radius.errors import PeerError
+from radius.session_class import Issuer
 
 SECRET = Secret(b"known to the honest")
 STRANGE = Secret(b"known to nobody else")
@@ -72,7 +73,7 @@ def corpus(secret: Secret = SECRET) -> list[bytes]:
         for each in credentials
         for signed in (True, False)
     ]
-    session = attribute(44, b"81d00032") + attribute(25, session_class.make(CLASS_KEY, 7, 1, b"ab"))
+    session = attribute(44, b"81d00032") + attribute(25, Issuer(CLASS_KEY).make(7, 1, b"ab"))
     counters = b"".join(attribute(kind, b"\0\0\1\0") for kind in (42, 43, 46, 52, 53, 55, 41))
     ipv6 = attribute(97, b"\0\x40" + bytes(16)) + attribute(123, b"\0\x38" + bytes(7))
     for status in (1, 2, 3, 7, 8):
@@ -126,7 +127,7 @@ def read_all(packet: Packet, seen: Counter[str]) -> None:
     authenticate(packet, SECRET, PASSWORD)
     value = packet.first(25)
     if value is not None:
-        session_class.read(CLASS_KEY, value)
+        Issuer(CLASS_KEY).read(value)
     checks = (
         lambda: verify_access_request(packet, STRANGE, "yes"),
         lambda: verify_keyed_request(packet, STRANGE),

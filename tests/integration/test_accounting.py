@@ -14,9 +14,10 @@ from api.house import House
 from api.shipper import Shipper
 from api.store import accounting
 from api.waiting import wait_for
-from radius import dictionary, session_class
+from radius import dictionary
 from radius.codec import Code, Secret, encode_request
 from radius.journal import Journal
+from radius.session_class import Issuer
 from tests.support.database import Added, add_contract, add_nas, add_plan
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +80,7 @@ class Telling:
 
     def class_value(self) -> bytes:
         key = self.house.secrets.derive("radius-class")
-        return session_class.make(key, self.added.login_id, 1, b"ab")
+        return Issuer(key).make(self.added.login_id, 1, b"ab")
 
     async def tell(self, *records: Told) -> None:
         with Journal(self.folder / "w0", MAX_BYTES) as journal:

@@ -10,8 +10,8 @@ from api.rehearsal.nas_config import NasConfig
 from api.rehearsal.nas_log import read_log, standing
 from api.rehearsal.nas_profile import DialectName, Profile
 from api.rehearsal.nas_records import Method
-from radius import session_class
 from radius.accounting import Status
+from radius.session_class import Issuer
 from tests.support.radius_process import radius_process
 from tests.support.radius_worker import CLASS_KEY, SECRET
 
@@ -60,5 +60,5 @@ async def test_hundreds_dial_in_with_what_was_granted_and_every_record_is_kept(
         for status in (Status.START, Status.INTERIM, Status.STOP)
         for name in passwords
     }
-    marks = {session_class.read(CLASS_KEY, record.class_value or b"") for record in records}
+    marks = {Issuer(CLASS_KEY).read(record.class_value or b"") for record in records}
     assert marks == {(number, 3) for number in range(1, 301)}

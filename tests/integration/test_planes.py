@@ -16,10 +16,11 @@ from api.clock import wall
 from api.house import House
 from api.publisher import Publisher
 from api.shipper import Shipper
-from radius import dictionary, session_class
+from radius import dictionary
 from radius.accounting import Record, read
 from radius.codec import Code, Packet, Secret, encode_request
 from radius.journal import Journal
+from radius.session_class import Issuer
 from radius.table import GrantTable
 from tests.support.database import Added, add_contract, add_nas, add_plan
 
@@ -48,7 +49,7 @@ class Line:
 
     def class_value(self, generation: int) -> bytes:
         key = self.house.secrets.derive("radius-class")
-        return session_class.make(key, self.added.login_id, generation, b"ab")
+        return Issuer(key).make(self.added.login_id, generation, b"ab")
 
     def record(
         self, status: int, after_s: int = 0, *, session_id: str = "s1", **attributes: Any
@@ -264,7 +265,7 @@ async def test_accounting_on_ends_what_began_before_it(line: Line) -> None:
 
 
 async def test_a_class_that_we_did_not_sign_is_not_believed(line: Line) -> None:
-    forged = session_class.make(b"x" * 32, line.added.login_id, 9, b"ab")
+    forged = Issuer(b"x" * 32).make(line.added.login_id, 9, b"ab")
     await line.tell(line.record(START, User_Name="nobody", Class=forged))
     row = await line.row()
     assert row["contract_id"] is None

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from radius import session_class
 from radius.accounting import Record, Status
+from radius.session_class import Issuer
 from tests.support.radclient import Answer, radclient
 from tests.support.radius_process import RadiusProcess, radius_process
 from tests.support.radius_worker import CLASS_KEY, SECRET
@@ -57,7 +57,7 @@ def test_an_accept_carries_the_grant_the_class_and_its_signature_first(
     assert answer["Delegated-IPv6-Prefix"] == "2001:db8:7::/56"
     assert answer["Acct-Interim-Interval"] == "300"
     mark = bytes.fromhex(answer["Class"].removeprefix("0x"))
-    assert session_class.read(CLASS_KEY, mark) == (1, 3)
+    assert Issuer(CLASS_KEY).read(mark) == (1, 3)
 
 
 def test_mschap_v1_brings_the_encryption_keys(strict: RadiusProcess) -> None:

@@ -273,3 +273,11 @@ def test_a_guess_waits_and_others_do_not(bench: Bench) -> None:
         # The right password, asked later, is answered first.
         assert believed(bench.auth.ask(right), right).code == Code.ACCESS_ACCEPT
         assert believed(bench.auth.mine.recv(4096), guess).code == Code.ACCESS_REJECT
+
+
+def test_what_a_neighbour_does_not_take_is_answered_from_its_socket(bench: Bench) -> None:
+    with udp() as own, WorkerProcess(bench.configured, [own], [], [bench.auth_socket]):
+        for identifier in range(20):  # more than is taken from a neighbour at once
+            bench.auth.mine.send(pap(identifier, b"ana"))
+        replies = {bench.auth.mine.recv(4096)[1] for _ in range(20)}
+    assert replies == set(range(20))

@@ -8,7 +8,6 @@ from pyrad.packet import Packet as PyradPacket
 
 from radius.codec import (
     Code,
-    Packet,
     Secret,
     attribute,
     encode_reply,
@@ -215,11 +214,12 @@ def test_another_secret_believes_nothing(
 
 
 @given(plain)
-def test_a_packet_is_a_value(attributes: list[tuple[int, bytes]]) -> None:
+def test_a_packet_says_what_is_on_the_wire(attributes: list[tuple[int, bytes]]) -> None:
     body = _octets(attributes)
     octets = b"\x01\x01" + (20 + len(body)).to_bytes(2, "big") + bytes(16) + body
     packet = parse(octets)
     assert packet.attributes == tuple(attributes)
-    assert packet.firsts == dict(reversed(attributes))
-    repeats = len(attributes) - len(packet.firsts)
-    assert packet == Packet(1, 1, bytes(16), octets, packet.firsts, repeats, 0)
+    assert {kind: packet.first(kind) for kind in packet.places} == dict(reversed(attributes))
+    assert packet.repeats == len(attributes) - len(packet.places)
+    for kind in packet.places:
+        assert packet.all(kind) == tuple(value for number, value in attributes if number == kind)

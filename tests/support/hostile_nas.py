@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from radius import session_class
+from radius.session_class import Issuer
 from tests.support.database import Added
 from tests.support.must_reject import attribute
 
@@ -44,7 +44,7 @@ Attack = Callable[[Victim], list[bytes]]
 
 def forged_classes(victim: Victim) -> list[bytes]:
     """Class values in our shape that name the victim and that we never issued."""
-    made = session_class.make(b"x" * 32, victim.added.login_id, 9, b"ab")
+    made = Issuer(b"x" * 32).make(victim.added.login_id, 9, b"ab")
     return [made, made[:-12] + b"0" * 12, made.upper(), made[:-1], b"ai:" + bytes(32), b"ai:"]
 
 

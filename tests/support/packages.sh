@@ -6,10 +6,11 @@ declare -A needs=(
   [/usr/sbin/freeradius]=freeradius
   [/usr/lib/freeradius/rlm_sql_postgresql.so]=freeradius-postgresql
   [/usr/sbin/ip]=iproute2
+  [/usr/bin/gcc]="gcc libc6-dev"
 )
 missing=()
 for file in "${!needs[@]}"; do
-  [ -e "$file" ] || [ -e "${file/\/usr/}" ] || missing+=("${needs[$file]}")
+  [ -e "$file" ] || [ -e "${file/\/usr/}" ] || missing+=(${needs[$file]})
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then

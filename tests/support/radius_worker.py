@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -184,9 +184,10 @@ class WorkerProcess:
         configured: WorkerSettings,
         auth_sockets: list[socket.socket],
         acct_sockets: list[socket.socket],
+        neighbours: Sequence[socket.socket] = (),
     ) -> None:
         self._process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(configured, auth_sockets, acct_sockets)
+            target=_serve, args=(configured, auth_sockets, acct_sockets, neighbours)
         )
 
     def __enter__(self) -> "WorkerProcess":
@@ -214,7 +215,8 @@ def _serve(
     configured: WorkerSettings,
     auth_sockets: list[socket.socket],
     acct_sockets: list[socket.socket],
+    neighbours: Sequence[socket.socket],
 ) -> None:
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
-    serve(configured, auth_sockets, acct_sockets, lambda: bool(told))
+    serve(configured, auth_sockets, acct_sockets, lambda: bool(told), neighbours)

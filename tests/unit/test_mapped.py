@@ -49,12 +49,14 @@ def _read_at_word(path: Path, conversation: Connection) -> None:
     mapped = opened(path, readonly=True)
     rows = mapped.databases[0]
     while conversation.recv() == "read":
-        with mapped.snapshot() as txn:
-            seen = txn.get(b"00000000", None, rows), txn.stat(rows)["entries"]
+        txn = mapped.begin()
+        seen = txn.get(b"00000000", None, rows), txn.stat(rows)["entries"]
+        mapped.end(txn)
         conversation.send((seen[0] is not None, seen[1]))
-    with mapped.snapshot():
-        conversation.send("reading")
-        signal.pause()
+    reading = mapped.begin()
+    conversation.send("reading")
+    signal.pause()
+    mapped.end(reading)
 
 
 def test_another_process_reads_through_growth_and_its_death_frees_its_slot(tmp_path: Path) -> None:

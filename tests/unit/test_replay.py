@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from radius.errors import LocalError
 from radius.replay import PENDING, Key, ReplyCache
 
-KEY: Key = ("192.0.2.1", 40000, 7)
+KEY: Key = (("192.0.2.1", 40000), 7)
 ONE = b"1" * 16
 TWO = b"2" * 16
 
@@ -45,7 +45,7 @@ def test_another_authenticator_under_the_same_identifier_is_a_new_request() -> N
 
 
 @pytest.mark.parametrize(
-    "other", [("192.0.2.2", 40000, 7), ("192.0.2.1", 40001, 7), ("192.0.2.1", 40000, 8)]
+    "other", [(("192.0.2.2", 40000), 7), (("192.0.2.1", 40001), 7), (("192.0.2.1", 40000), 8)]
 )
 def test_address_port_and_identifier_tell_requests_apart(other: Key) -> None:
     cache = ReplyCache()
@@ -53,18 +53,28 @@ def test_address_port_and_identifier_tell_requests_apart(other: Key) -> None:
     assert cache.find(other, ONE, 0.0) is None
 
 
-def test_the_oldest_goes_when_it_is_full_and_the_expired_go_by_themselves() -> None:
-    cache = ReplyCache(ttl_s=30.0, entries_max=3)
-    for identifier in range(4):
-        cache.store(("192.0.2.1", 1, identifier), ONE, b"r", float(identifier))
-    assert len(cache) == 3
-    assert cache.find(("192.0.2.1", 1, 0), ONE, 4.0) is None
-    assert cache.find(("192.0.2.1", 1, 1), ONE, 4.0) == b"r"
+def test_of_a_full_cache_the_last_half_is_known_and_the_expired_go_by_themselves() -> None:
+    cache = ReplyCache(ttl_s=30.0, entries_max=4)
+    for identifier in range(7):
+        cache.store((("192.0.2.1", 1), identifier), ONE, b"r", float(identifier))
+        assert len(cache) <= 4
+        for known in range(max(0, identifier - 1), identifier + 1):
+            assert cache.find((("192.0.2.1", 1), known), ONE, float(identifier)) == b"r"
+    assert cache.find((("192.0.2.1", 1), 3), ONE, 7.0) is None
     cache.store(KEY, ONE, b"r", 100.0)
     assert len(cache) == 1
 
 
-@pytest.mark.parametrize(("ttl_s", "entries_max"), [(0.0, 1), (30.0, 0)])
+def test_a_reply_lives_as_long_as_it_should_across_generations() -> None:
+    cache = ReplyCache(ttl_s=30.0)
+    cache.store((("192.0.2.1", 1), 1), ONE, b"first", 0.0)
+    cache.store(KEY, ONE, b"late", 29.0)
+    cache.store((("192.0.2.1", 1), 2), ONE, b"next", 31.0)
+    assert cache.find(KEY, ONE, 58.9) == b"late"
+    assert cache.find(KEY, ONE, 59.0) is None
+
+
+@pytest.mark.parametrize(("ttl_s", "entries_max"), [(0.0, 2), (30.0, 1)])
 def test_a_cache_that_keeps_nothing_is_refused(ttl_s: float, entries_max: int) -> None:
     with pytest.raises(LocalError):
         ReplyCache(ttl_s=ttl_s, entries_max=entries_max)
@@ -84,7 +94,7 @@ def test_like_a_table_that_remembers_everything_but_by_the_clock(
     now = 0.0
     for step, (identifier, authenticator, pause) in enumerate(events):
         now += pause
-        key = ("192.0.2.1", 1, identifier)
+        key = (("192.0.2.1", 1), identifier)
         kept = model.get(identifier)
         found = cache.find(key, authenticator, now)
         if found is not None:

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from radius import session_class
 from radius.clients import Clients
 from radius.codec import Code, Secret, attribute, encode_request
 from radius.errors import LocalError
+from radius.session_class import Issuer
 from radius.table import Answer, Client, GrantTable
 from radius.worker import Worker, WorkerSettings
 from tests.support.radius_worker import (
@@ -73,7 +73,7 @@ def test_a_known_password_is_accepted_with_the_grant(bench: Bench, request_: byt
     reply = believed(bench.worker.handle_access(request_, NAS), request_)
     assert reply.code == Code.ACCESS_ACCEPT
     assert RATE in reply.octets
-    assert session_class.read(CLASS_KEY, reply.first(25) or b"") == (1, 3)
+    assert Issuer(CLASS_KEY).read(reply.first(25) or b"") == (1, 3)
     assert bench.counted() == {"access_request": 1, "access_accept": 1}
 
 
