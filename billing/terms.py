@@ -19,6 +19,8 @@ class Terms:
         reward_invoices: so many invoices in a row paid in time make a good payer (rule 15).
         bound_factor: an invoice above so many monthly prices is parked (rule 16).
         bound_lines: and so is one with more lines for one service (rule 16).
+        outage_minutes: a longer outage is credited (rule 14).
+        due_days: the days that a change of the due day may choose from; six at least (Lei 9.791).
     """
 
     issue_days_before: int = 10
@@ -28,6 +30,8 @@ class Terms:
     reward_invoices: int = 6
     bound_factor: int = 3
     bound_lines: int = 15
+    outage_minutes: int = 30
+    due_days: tuple[int, ...] = (1, 5, 10, 15, 20, 25)
 
 
 USUAL_TERMS: Final = Terms()
