@@ -27,7 +27,7 @@ MAY_BE_RELEASED = frozenset({Flaw.ABOVE_BOUND, Flaw.TOO_MANY_LINES})
 
 def flaws(
     lines: Sequence[Line],
-    by_hand: Sequence[Line],
+    by_hand: bool,
     monthly_cents: int,
     earned_credit_cents: int,
     terms: Terms,
@@ -36,18 +36,17 @@ def flaws(
 
     Args:
         lines: all of it.
-        by_hand: the lines among them that an operator put there; the upper bound is of the rest.
+        by_hand: whether an operator put one of them there, which answers for the upper bound.
         monthly_cents: what the contract pays in a whole cycle.
         earned_credit_cents: what rules gave back (suspended days, outages, days paid ahead): so
             far the invoice may be negative. No less than 0.
         terms: `bound_factor` and `bound_lines`.
     """
     total = sum(line.amount_cents for line in lines if not line.conditional)
-    usual = total - sum(line.amount_cents for line in by_hand if not line.conditional)
     found: list[Flaw] = []
     if total < -earned_credit_cents:
         found.append(Flaw.NEGATIVE)
-    if usual > terms.bound_factor * monthly_cents:
+    if total > terms.bound_factor * monthly_cents and not by_hand:
         found.append(Flaw.ABOVE_BOUND)
     if _twice(lines):
         found.append(Flaw.TWICE)

@@ -84,7 +84,8 @@ def cycle_of(day: date, due_days: tuple[DueDay, ...]) -> Cycle:
     while place > 0 and due_days[place].from_on > day:
         place -= 1
     now = due_days[place]
-    if place > 0:
+    # Nothing is to be bridged where the new due day falls on the end of the old cycle.
+    if place > 0 and due_on_or_before(now.from_on, now.day) != now.from_on:
         ends_on = due_after(now.from_on, now.day)
         if day < ends_on:
             old_length = due_after(now.from_on, due_days[place - 1].day) - now.from_on

@@ -41,10 +41,19 @@ class Proposal:
         return sum(line.amount_cents for line in self.lines if not line.conditional)
 
 
-def propose(subscription: Subscription, due_on: date, terms: Terms) -> Proposal:
+def propose(
+    subscription: Subscription, due_on: date, terms: Terms, known_until: date | None = None
+) -> Proposal:
     """The invoice due on `due_on`: every day not billed yet, up to what that invoice pays for.
 
     An end of the contract within that makes it the final invoice, on which all that waits is put.
+
+    Args:
+        subscription: what the contract is billed from.
+        due_on: one of its due dates.
+        terms: of the provider.
+        known_until: the first day of which it cannot be known whether it will be suspended, if
+            that comes before the day of issue, as when invoices are issued ahead.
     """
     final = subscription.ended_on is not None
     end = due_on
@@ -55,6 +64,8 @@ def propose(subscription: Subscription, due_on: date, terms: Terms) -> Proposal:
     end = max(end, subscription.billed_until)
     span = list(pieces(subscription, subscription.billed_until, end))
     look_until = subscription.ended_on or issue_on(due_on, terms.issue_days_before)
+    if known_until is not None:
+        look_until = min(look_until, known_until)
     look_until = max(look_until, subscription.credited_until)
 
     charged = [line for piece in span for line in charges(subscription, piece)]
@@ -82,7 +93,7 @@ def propose(subscription: Subscription, due_on: date, terms: Terms) -> Proposal:
         lines=lines,
         flaws=flaws(
             lines,
-            by_hand,
+            bool(by_hand),
             _monthly_cents(subscription, max(end - ONE_DAY, subscription.started_on)),
             # After the last invoice comes none that could take what is left over.
             0 if final else max(0, -sum(line.amount_cents for line in earned)),

@@ -172,30 +172,17 @@ class _Pen:
                 await self._access_decided(fact)
             case Reviewed(contract_id=contract_id, verdict=verdict):
                 await self.connection.execute(
-                    _UPDATE_CONTRACT, {"which": contract_id, **_last_look(verdict)}
+                    _UPDATE_CONTRACT, {"which": contract_id, **last_look(verdict)}
                 )
             case _:
                 assert_never(fact)
 
     async def _invoice_issued(self, invoice: Invoice, entry: Entry) -> None:
-        row = {
-            "id": invoice.id,
-            "contract_id": invoice.contract_id,
-            "issued_at": invoice.issued_at,
-            "bill_id": invoice.bill_id,
-            **standing_of(invoice),
-        }
-        lines = [_line_row(invoice, n) for n in range(len(invoice.lines))]
+        row, lines = issued_rows(invoice)
         await self.connection.execute(_INSERT_INVOICE, row)
         await self.connection.execute(_INSERT_LINE, lines)
         await self._post(entry, invoices=[row], invoice_lines=lines)
-        self.written.tell(
-            "invoice.issued",
-            f"invoice:{invoice.id}",
-            contract_id=invoice.contract_id,
-            due_on=invoice.due_on.isoformat(),
-            amount_cents=invoice.amount_cents,
-        )
+        self.written.audits.append(issued_item(invoice))
 
     async def _payment_posted(self, fact: PaymentPosted) -> None:
         payment = fact.payment
@@ -363,7 +350,7 @@ class _Pen:
 
     async def _access_decided(self, fact: AccessDecided) -> None:
         verdict, until = fact.verdict, fact.quota_spent_until
-        look = _last_look(verdict)
+        look = last_look(verdict)
         await self.connection.execute(
             _INSERT_DECISION,
             {
@@ -436,7 +423,29 @@ async def _post(
     return int(entry_id)
 
 
-def _last_look(verdict: Verdict) -> dict[str, object]:
+def issued_rows(invoice: Invoice) -> tuple[Row, list[Row]]:
+    """The rows of a new invoice and of its lines."""
+    row = {
+        "id": invoice.id,
+        "contract_id": invoice.contract_id,
+        "issued_at": invoice.issued_at,
+        "bill_id": invoice.bill_id,
+        **standing_of(invoice),
+    }
+    return row, [_line_row(invoice, n) for n in range(len(invoice.lines))]
+
+
+def issued_item(invoice: Invoice) -> Item:
+    """What the audit log says of a new invoice."""
+    data = {
+        "contract_id": invoice.contract_id,
+        "due_on": invoice.due_on.isoformat(),
+        "amount_cents": invoice.amount_cents,
+    }
+    return Item("invoice.issued", f"invoice:{invoice.id}", data)
+
+
+def last_look(verdict: Verdict) -> dict[str, object]:
     return {
         "reason": verdict.reason,
         "rungs": write_rungs(verdict.rungs),

@@ -128,6 +128,8 @@ plans = Table(
     Column("quota_octets", BigInteger),
     Column("quota_down_bps", BigInteger),
     Column("quota_up_bps", BigInteger),
+    # From this day no contract is made for it or changed to it; those that have it go on.
+    Column("withdrawn_on", Date),
     CheckConstraint(
         "0 < reduced_down_bps and reduced_down_bps <= down_bps"
         " and 0 < reduced_up_bps and reduced_up_bps <= up_bps",

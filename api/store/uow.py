@@ -16,10 +16,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_async_engine
 
 from api.clock import Clock, ManualClock
-from api.store import accounts, audit, chain, record
+from api.store import accounts, audit, bulk_issue, chain, record
 from api.store.policies import latest_policies
 from api.store.record import Written
 from api.store.tables import contracts, facts, invoices
+from api.store.terms import read_terms
 from billing.account import Account, Desk, Payment
 from billing.calendar import Calendar
 from billing.events import Fact
@@ -248,7 +249,8 @@ class Uow:
         """Policies in their latest versions, calendar and instant; read once in a transaction."""
         if self._desk is None:
             policies = await latest_policies(self.connection)
-            self._desk = Desk(policies, self._load_calendar(), self.clock.now())
+            terms = await read_terms(self.connection)
+            self._desk = Desk(policies, self._load_calendar(), self.clock.now(), terms)
         return self._desk
 
     async def draw(self, table: str) -> int:
@@ -267,6 +269,10 @@ class Uow:
         """
         written = await record.write(self.connection, payer, facts, self.correlation_id)
         self._keep(written)
+
+    async def record_issued(self, issued: Sequence[bulk_issue.Issued]) -> None:
+        """Write many new invoices, each on another payer's account; one at least."""
+        self._keep(await bulk_issue.write(self.connection, issued, self.correlation_id))
 
     async def record_suspense(self, payment: Payment, reason: str, entry: Entry) -> None:
         """Keep money that nobody can be credited with yet, with the reason why."""
