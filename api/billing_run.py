@@ -257,6 +257,12 @@ async def bill_one(
         return await _bill_locked(house, uow, account, contract_id, horizon, tally)
 
 
+async def bill_in(house: House, uow: Uow, contract_id: int, horizon: date) -> None:
+    """The same inside the caller's transaction."""
+    account = await uow.account(await uow.payer_of_contract(contract_id))
+    await _bill_locked(house, uow, account, contract_id, horizon, _Tally())
+
+
 async def _bill_locked(
     house: House, uow: Uow, account: Account, contract_id: int, horizon: date, tally: _Tally
 ) -> bool:

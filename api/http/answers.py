@@ -32,6 +32,9 @@ class PlanAnswer(BaseModel):
     quota_octets: int | None
     quota_down_bps: int | None
     quota_up_bps: int | None
+    withdrawn_on: date | None = Field(
+        default=None, description="From this day it is sold no more; who has it keeps it"
+    )
 
 
 class NasAnswer(BaseModel):

@@ -58,6 +58,7 @@ _LISTS = {
     "session": "/api/v1/sessions",
     "notice": "/api/v1/notices",
     "action": "/api/v1/actions",
+    "parked invoice": "/api/v1/parked-invoices",
     "audit entry": "/api/v1/audit",
     "token": "/api/v1/operators",
 }

@@ -1,7 +1,8 @@
 """Payers of whom a new invoice is all that there is to say: read many at once, under lock.
 
 They have one contract, at full level with no step entered and no quota; they owe nothing, have no
-credit, nothing is parked, and no hold or promise stands. Everybody else is read one by one (`api.store.accounts`).
+credit, nothing is parked, and no hold or promise stands. Everybody else is read one by one
+(`api.store.accounts`).
 """
 
 from collections.abc import Sequence

@@ -38,6 +38,17 @@ PROMISED = {
     "GET /metrics",
 }
 MOVES_MONEY_OR_ACCESS = {
+    "POST /api/v1/billing-runs",
+    "POST /api/v1/contracts/{id}/discounts",
+    "POST /api/v1/contracts/{id}/due-day-changes",
+    "POST /api/v1/contracts/{id}/installation",
+    "POST /api/v1/contracts/{id}/one-off-lines",
+    "POST /api/v1/contracts/{id}/plan-changes",
+    "POST /api/v1/contracts/{id}/products",
+    "POST /api/v1/contracts/{id}/products/{number}/end",
+    "POST /api/v1/contracts/{id}/termination",
+    "POST /api/v1/outages",
+    "POST /api/v1/parked-invoices/{id}/release",
     "POST /api/v1/invoices",
     "POST /api/v1/invoices/{id}/pix",
     "POST /api/v1/payments",
@@ -47,7 +58,7 @@ MOVES_MONEY_OR_ACCESS = {
 }
 LISTS = {
     "plans", "nas", "subscribers", "contracts", "invoices", "payments", "sessions", "notices",
-    "actions", "audit", "operators",
+    "actions", "audit", "operators", "products", "billing-runs", "parked-invoices",
 }  # fmt: skip
 
 
