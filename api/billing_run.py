@@ -6,8 +6,9 @@ invoice (credit, debt, several contracts) is billed in a transaction of his own.
 leaves `contract_billing` saying what is still due, and the next one does the rest.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -35,6 +36,7 @@ from billing.recurring import Proposal, propose
 from billing.terms import Terms
 
 BATCH = 1_000
+AT_ONCE = 2
 LOCK = 0x52454C42  # "RELB"
 # Nobody means to issue further ahead; a year mistyped would.
 AHEAD = timedelta(days=366)
@@ -111,30 +113,36 @@ async def run(
                 return BillingRun(None, until, 0, 0, 0, ())
             run_id = await billing_rows.begin_run(uow.connection, until, uow.clock.now(), actor)
         tally, failed = _Tally(), []
-        # A contract that is due several times is met again, until nothing of it is due.
-        after = 0
-        while True:
+        batches = _Batches(house, horizon)
+
+        async def work() -> None:
+            while ids := await batches.take():
+                # A contract that is due several times is met again, until nothing of it is due.
+                while ids:
+                    left, alone = await _bill_batch(
+                        house, ids, horizon, correlation_id, actor, tally
+                    )
+                    for contract_id in alone:
+                        try:
+                            again = await bill_one(
+                                house, contract_id, horizon, correlation_id, actor, tally
+                            )
+                        except (IntegrityError, DataError, LookupError, ValueError):
+                            log.exception("contract %s was not billed", contract_id)
+                            failed.append(contract_id)
+                            continue
+                        left += [contract_id] if again else []
+                    ids = sorted(left)
+                    crashpoints.reach("billing-batch")
+                    if progress is not None:
+                        progress(tally.done, max(total, tally.done))
+
+        # The database writes one batch while the next is worked out.
+        await _together(work, AT_ONCE)
+        if not (tally.done or tally.parked or failed):
             async with house.uow(actor, correlation_id) as uow:
-                ids = await billing_rows.due(uow.connection, horizon, after, BATCH)
-            if not ids:
-                break
-            after = ids[-1]
-            while ids:
-                left, alone = await _bill_batch(house, ids, horizon, correlation_id, actor, tally)
-                for contract_id in alone:
-                    try:
-                        again = await bill_one(
-                            house, contract_id, horizon, correlation_id, actor, tally
-                        )
-                    except (IntegrityError, DataError, LookupError, ValueError):
-                        log.exception("contract %s was not billed", contract_id)
-                        failed.append(contract_id)
-                        continue
-                    left += [contract_id] if again else []
-                ids = sorted(left)
-                crashpoints.reach("billing-batch")
-                if progress is not None:
-                    progress(tally.done, max(total, tally.done))
+                await billing_rows.forget_run(uow.connection, run_id)
+            return BillingRun(None, until, 0, 0, 0, ())
         async with house.uow(actor, correlation_id) as uow:
             await billing_rows.end_run(
                 uow.connection,
@@ -164,6 +172,32 @@ async def next_at(house: House, connection: AsyncConnection) -> datetime | None:
     days = timedelta(days=(await read_terms(connection)).issue_days_before)
     due_on = await billing_rows.next_due(connection, house.clock.now().date() + days)
     return day_start(due_on - days, house.settings.zone) if due_on is not None else None
+
+
+class _Batches:
+    """The contracts that are due, by id, each batch given once."""
+
+    def __init__(self, house: House, horizon: date) -> None:
+        self._house, self._horizon = house, horizon
+        self._after = 0
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> list[int]:
+        async with self._lock, self._house.uow("billing", "due") as uow:
+            ids = await billing_rows.due(uow.connection, self._horizon, self._after, BATCH)
+            self._after = ids[-1] if ids else self._after
+            return ids
+
+
+async def _together(work: Callable[[], Awaitable[None]], count: int) -> None:
+    """Do `work` so many times at once; the first error ends all of it and is raised."""
+    tasks = [asyncio.ensure_future(work()) for _ in range(count)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

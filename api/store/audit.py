@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.bulk import copy_rows
 from api.store.tables import audit_log
 
 VERSION = 1
+# From so many rows on, COPY is the quicker way.
+MANY = 100
 GENESIS = bytes(32)
 # Any fixed number: the name of the lock that appending takes.
 _LOCK = 0x52454C41
@@ -120,7 +123,11 @@ async def append(
             }
         )
         previous = sealed
-    await connection.execute(_INSERT, rows)
+    if len(rows) < MANY:
+        await connection.execute(_INSERT, rows)
+    else:
+        plain = [tuple({**row, "data": json.dumps(row["data"])}.values()) for row in rows]
+        await copy_rows(connection, audit_log, tuple(rows[0]), plain)
 
 
 async def verify(connection: AsyncConnection) -> int | None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, text, update
+from sqlalchemy import Select, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import billing_runs, contract_billing, parked_invoices
@@ -62,6 +62,11 @@ async def begin_run(connection: AsyncConnection, until: date, at: datetime, acto
         .returning(billing_runs.c.id)
     )
     return int(made.scalar_one())
+
+
+async def forget_run(connection: AsyncConnection, run_id: int) -> None:
+    """It found nothing to do: what is due waits for a person."""
+    await connection.execute(delete(billing_runs).where(billing_runs.c.id == run_id))
 
 
 async def end_run(

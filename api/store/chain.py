@@ -15,10 +15,13 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.bulk import copy_rows
 from api.store.tables import ledger_seals
 from billing.ledger import Entry
 
 VERSION = 1
+# From so many rows on, COPY is the quicker way.
+MANY = 100
 GENESIS = bytes(32)
 _HEAD = select(ledger_seals.c.seq, ledger_seals.c.hash).order_by(ledger_seals.c.seq.desc()).limit(1)
 _INSERT = insert(ledger_seals)
@@ -95,4 +98,8 @@ async def append(connection: AsyncConnection, entries: Sequence[Unsealed]) -> No
             }
         )
         previous = sealed
-    await connection.execute(_INSERT, rows)
+    if len(rows) < MANY:
+        await connection.execute(_INSERT, rows)
+    else:
+        plain_rows = [tuple(row.values()) for row in rows]
+        await copy_rows(connection, ledger_seals, tuple(rows[0]), plain_rows)

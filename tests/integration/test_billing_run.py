@@ -11,7 +11,9 @@ from sqlalchemy import insert, select, text, update
 
 from api import billing_run
 from api.billing_run import BadUntil, RunGoesOn, bill_one, run
+from api.enforce import Enforcer
 from api.house import House
+from api.rehearsal_clock import ClockMover
 from api.store import subscriptions
 from api.store.billing_tables import (
     billed_cycles,
@@ -24,6 +26,8 @@ from api.store.billing_tables import (
 )
 from api.store.tables import audit_log, contracts, invoice_lines, invoices, ledger_entries
 from api.verify import verify
+from config.settings import Settings
+from radius.client import DynauthClient
 from tests.support.database import Added, add_contract, add_plan, make_house
 
 pytestmark = pytest.mark.anyio
@@ -303,18 +307,58 @@ async def test_a_run_cut_short_is_gone_on_with(
     for _ in range(5):
         await add(house)
     monkeypatch.setattr(billing_run, "BATCH", 2)
+    monkeypatch.setattr(billing_run, "AT_ONCE", 1)
     reached: list[str] = []
 
     def die(point: str) -> None:
         reached.append(point)
         if point == "billing-written" and reached.count(point) == 2:
-            raise KeyboardInterrupt
+            raise RuntimeError(point)
 
     monkeypatch.setattr("api.crashpoints.reach", die)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(RuntimeError, match="billing-written"):
         await bill(house)
     assert len(await rows(house, invoices)) == 2
     monkeypatch.setattr("api.crashpoints.reach", lambda point: None)
     assert (await bill(house)).invoices == 3
     assert len(await rows(house, invoices)) == 5
     assert await sound(house)
+
+
+async def test_what_is_parked_makes_no_run_of_every_look(house: House) -> None:
+    added = await add(house)
+    line = {"contract_id": added.contract_id, "description": "x", "kind": "one_off"}
+    rest = {"due_from": DUE, "by_hand": True, "author": "test", "amount_cents": -500_00}
+    await write(house, insert(waiting_lines).values(**line, **rest))
+    assert (await bill(house)).id is not None
+    assert (await bill(house)).id is None
+    assert len(await rows(house, billing_runs)) == 1
+
+
+@pytest.mark.parametrize(("billing", "count"), [("on", 2), ("", 0), ("off", 0)])
+async def test_the_rehearsal_clock_bills_each_day_of_issue_where_it_is_told_to(
+    database_url: str, tmp_path: Path, billing: str, count: int
+) -> None:
+    house = await make_house(database_url, tmp_path, now=START, billing=billing)
+    client = DynauthClient()
+    try:
+        await add(house, price_cents=99_90)
+        mover = ClockMover(house, Enforcer(house, client))
+        await mover.move(datetime.fromisoformat("2027-01-31T12:00:00-03:00"), "corr")
+        found = await rows(house, invoices)
+        issued = [i["issued_at"].astimezone(house.settings.zone).date() for i in found]
+        # Never paid, so walled in January: what that month would cost is given back whole.
+        assert issued == [ISSUE, date(2026, 12, 31)][:count]
+        done = await rows(house, billed_cycles)
+        assert [item["invoice_id"] is None for item in done] == [False, False, True][: len(done)]
+        assert await sound(house)
+    finally:
+        await client.close()
+        await house.store.close()
+
+
+def test_billing_by_itself_is_on_but_in_rehearsal() -> None:
+    assert Settings().bills_by_itself
+    assert not Settings(billing="off").bills_by_itself
+    assert not Settings(clock="manual").bills_by_itself
+    assert Settings(clock="manual", billing="on").bills_by_itself
