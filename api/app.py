@@ -10,8 +10,10 @@ from api.http import (
     billing,
     catalog,
     contract_billing,
+    corrections,
     health,
     ladder,
+    ledger,
     money,
     network,
     policies,
@@ -58,7 +60,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     install(app)
     v1 = APIRouter(prefix="/api/v1", responses=responses(400))
     for part in (
-        *(staff, catalog, money, billing, contract_billing),
+        *(staff, catalog, money, corrections, ledger, billing, contract_billing),
         *(ladder, policies, network, usage, proof),
     ):
         v1.include_router(part.router)

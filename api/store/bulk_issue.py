@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.store import chain
 from api.store.accounts import write_rungs
 from api.store.bulk import copy_rows, draw_ids
-from api.store.record import Written, issued_item, issued_rows
+from api.store.record import Written, invoice_rows, issued_item
 from api.store.tables import invoice_lines, invoices, ledger_entries, ledger_postings
 from billing.events import InvoiceIssued, Reviewed
 
@@ -44,7 +44,7 @@ async def write(
     rows, lines, entries, postings = [], [], [], []
     for entry_id, item in zip(entry_ids, issued, strict=True):
         invoice, entry = item.fact.invoice, item.fact.entry
-        row, own = issued_rows(invoice)
+        row, own = invoice_rows(invoice)
         document = chain.document({"invoices": [row], "invoice_lines": own})
         rows.append(row)
         lines += own

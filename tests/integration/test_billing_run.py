@@ -178,6 +178,7 @@ async def test_both_roads_write_the_same_rows(house: House) -> None:
     )
     assert await _told(house, bulk) == await _told(house, alone)
     assert len((await _told(house, bulk))["lines"]) == 3
+    assert await sound(house)
 
 
 async def _told(house: House, added: Added) -> dict[str, Any]:
