@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import crashpoints
 from api.house import House
-from api.store import billing_rows, enrol, plain_payers, subscriptions
+from api.store import billing_rows, enrol, good_payers, plain_payers, subscriptions
 from api.store.bulk import draw_ids
 from api.store.bulk_issue import Issued
 from api.store.subscriptions import Billed, Mark
@@ -242,6 +242,7 @@ async def _bill_batch(
         loaded = await subscriptions.load(
             uow.connection, list(accounts), desk.now.date(), house.settings.zone
         )
+        loaded = await good_payers.rewarded(uow.connection, loaded, desk)
         proposed = [
             found for found in (_propose(b, horizon, desk) for b in loaded.values()) if found
         ]
@@ -304,6 +305,7 @@ async def _bill_locked(
     loaded = await subscriptions.load(
         uow.connection, [contract_id], desk.now.date(), house.settings.zone
     )
+    loaded = await good_payers.rewarded(uow.connection, loaded, desk)
     item = _propose(loaded[contract_id], horizon, desk) if contract_id in loaded else None
     if item is None:
         return False

@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
+from api import booklet
+from api.billing_run import issue_final
 from api.house import House
 from api.store import enrol, subscriptions
 from api.store.billing_tables import (
@@ -82,6 +84,9 @@ async def change_plan(
         raise Refused(f"there is no plan {plan_id}; GET /api/v1/plans lists them")
     if plan.withdrawn_on is not None and plan.withdrawn_on <= on:
         raise Refused(f"plan {plan_id} was withdrawn on {plan.withdrawn_on}; choose another")
+    await locked(house, uow, contract_id)
+    # A booklet's unpaid rest is of the old price: it is issued anew.
+    taken_back = await booklet.take_back(uow, contract_id, author)
     async with changed(house, uow, contract_id, author) as (_, before):
         bill = before.subscription
         if on < max(today, bill.started_on):
@@ -108,6 +113,7 @@ async def change_plan(
                 update(contracts).where(contracts.c.id == contract_id).values(plan_id=plan_id)
             )
             uow.notify("religa_access", str(contract_id))
+    await booklet.issue_again(house, uow, contract_id, taken_back)
     told = {"plan_id": plan_id, "from_on": on.isoformat()}
     await uow.audit("contract.plan_changed", f"contract:{contract_id}", told)
     return on
@@ -344,8 +350,6 @@ async def end(
     Returns:
         The first day without service, the penalty in cents, the final invoice if there is one.
     """
-    from api.billing_run import issue_final
-
     today = uow.clock.now().date()
     async with changed(house, uow, contract_id, author) as (account, before):
         term = (

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from api.booklet import LEAVES
 from api.http.fields import PRICE_MAX, Cents, Day, DueDay, Id, Instant, Name, Words
 from api.http.models import Body, example
 from billing.cycle import Mode
@@ -215,6 +216,8 @@ class TermsBody(Body):
     agreement_grace_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 5
     chargeback_grace_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 5
     reward_invoices: Annotated[int, Field(strict=True, ge=1, le=60)] = 6
+    reward_basis_points: BasisPoints = 0
+    reward_service: Annotated[str, Field(max_length=32)] = ""
     bound_factor: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
     bound_lines: Annotated[int, Field(strict=True, ge=1, le=100)] = 15
     outage_minutes: Annotated[int, Field(strict=True, ge=0, le=1_440)] = 30
@@ -279,6 +282,26 @@ class BillingAnswer(BaseModel):
     amount_cents: int
     lines: list[ProposedLine]
     flaws: list[str]
+
+
+class Booklet(Body):
+    model_config = example({"invoices": 12})
+
+    invoices: Annotated[int, Field(strict=True, ge=1, le=LEAVES)] = LEAVES
+
+
+class LeafAnswer(BaseModel):
+    invoice_id: int
+    due_on: date
+    amount_cents: int
+    state: str
+
+
+class BookletAnswer(BaseModel):
+    """What of a contract is issued and due from today on."""
+
+    contract_id: int
+    leaves: list[LeafAnswer]
 
 
 class RunAnswer(BaseModel):

@@ -5,22 +5,23 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from api import billing_run, contract_changes
+from api import billing_run, booklet, booklet_page, contract_changes
 from api.http import billing_models as bodies
 from api.http import fields
 from api.http.idempotency import IdempotencyKey, once
-from api.http.lists import unknown
+from api.http.lists import required, unknown
 from api.http.problems import conflict, invalid, responses
 from api.http.security import Caller, require
 from api.operators import Permission
-from api.store import enrol, subscriptions
+from api.store import enrol, good_payers, listing, subscriptions
 from api.store.billing_tables import minimum_terms, outages
+from api.store.tables import contracts
 from api.store.uow import UnknownContract, Uow
 from billing.cycle import issue_on
 from billing.payer import Refused
@@ -75,7 +76,8 @@ async def read_billing(
         await enrol.enrol_one(uow.connection, id, zone)
         desk = await uow.desk()
         today = desk.now.date()
-        billed = (await subscriptions.load(uow.connection, [id], today, zone))[id]
+        loaded = await subscriptions.load(uow.connection, [id], today, zone)
+        billed = (await good_payers.rewarded(uow.connection, loaded, desk))[id]
     bill, due_on = billed.subscription, billed.next_due_on
     answer = bodies.BillingAnswer(
         contract_id=id,
@@ -324,6 +326,53 @@ async def terminate(
 
     route = "POST /contracts/{id}/termination"
     return await _changed(request, caller, key, route, body, id, change)
+
+
+@router.post(
+    "/contracts/{id}/booklet",
+    status_code=201,
+    summary="Issue the next invoices ahead, for a booklet (carnê)",
+    description="A later change of plan voids the unpaid rest and issues it anew.",
+    response_model=bodies.BookletAnswer,
+    responses=responses(404, 409),
+)
+async def make_booklet(
+    request: Request, id: Id, body: bodies.Booklet, caller: Invoicing, key: IdempotencyKey = None
+) -> JSONResponse:
+    async def change(uow: Uow) -> bodies.BookletAnswer:
+        await contract_changes.locked(caller.house, uow, id)
+        await booklet.issue(caller.house, uow, id, body.invoices)
+        return _leaves(id, await booklet.leaves(uow, id))
+
+    return await _changed(request, caller, key, "POST /contracts/{id}/booklet", body, id, change)
+
+
+@router.get(
+    "/contracts/{id}/booklet",
+    summary="Read or print the booklet",
+    description="HTML to be printed where text/html is accepted.",
+    response_model=bodies.BookletAnswer,
+    responses=responses(404)
+    | {200: {"content": {"text/html": {}}, "description": "The invoices, due from today on"}},
+)
+async def read_booklet(
+    id: Id,
+    caller: Annotated[Caller, Depends(require(Permission.READ_DEBT))],
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    query = listing.contract_details(with_debt=False)
+    contract = await required(caller, "contract", query, contracts.c.id, id)
+    async with caller.uow() as uow:
+        leaves = await booklet.leaves(uow, id)
+    if "text/html" in accept:
+        provider = caller.house.settings.provider_name
+        return HTMLResponse(booklet_page.page(provider, contract["subscriber"], id, leaves))
+    return JSONResponse(_leaves(id, leaves).model_dump(mode="json"))
+
+
+def _leaves(contract_id: int, leaves: list[booklet.Leaf]) -> bodies.BookletAnswer:
+    items = [bodies.LeafAnswer(**asdict(leaf)) for leaf in leaves]
+    return bodies.BookletAnswer(contract_id=contract_id, leaves=items)
 
 
 @router.post(

@@ -149,3 +149,11 @@ async def unpark(connection: AsyncConnection, parked_id: int, invoice_id: int | 
 
 def _plain_line(line: Line) -> dict[str, Any]:
     return plain(asdict(line) | {"kind": line.kind.value})
+
+
+async def next_due_of(connection: AsyncConnection, contract_id: int) -> date | None:
+    """The due date of a contract's next invoice; None: no run bills it."""
+    found: date | None = await connection.scalar(
+        select(contract_billing.c.next_due_on).where(contract_billing.c.contract_id == contract_id)
+    )
+    return found

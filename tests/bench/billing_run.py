@@ -50,7 +50,7 @@ def billing() -> Iterator[Figure]:
     half, _ = _measured(CONTRACTS // 2)
     whole, copied = _measured(CONTRACTS)
     yield Figure("billing_run_100k", whole, "s", 90.0)
-    yield Figure("billing_run_100k_vs_copy", whole, "s", 25.0, peer=copied)
+    yield Figure("billing_run_100k_vs_copy", whole, "s", 40.0, peer=copied)
     yield Figure("billing_run_100k_vs_50k", whole, "s", 2.4, peer=half)
 
 

@@ -39,6 +39,7 @@ PROMISED = {
 }
 MOVES_MONEY_OR_ACCESS = {
     "POST /api/v1/billing-runs",
+    "POST /api/v1/contracts/{id}/booklet",
     "POST /api/v1/contracts/{id}/discounts",
     "POST /api/v1/contracts/{id}/due-day-changes",
     "POST /api/v1/contracts/{id}/installation",

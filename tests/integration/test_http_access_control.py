@@ -43,6 +43,8 @@ MATRIX = {
     "POST /contracts/{id}/discounts": "af",
     "POST /contracts/{id}/one-off-lines": "af",
     "POST /contracts/{id}/installation": "af",
+    "POST /contracts/{id}/booklet": "af",
+    "GET /contracts/{id}/booklet": "afu",
     "POST /outages": "af",
     "POST /billing-runs": "af",
     "GET /billing-runs": "afu",

@@ -347,3 +347,61 @@ async def test_unknown_contracts_are_not_found(admin: httpx.AsyncClient) -> None
     assert (await admin.get("/api/v1/contracts/99/billing")).status_code == 404
     await post(admin, "/contracts/99/plan-changes", {"plan_id": 1}, 409)
     await post(admin, "/contracts/99/termination", {"why": "customer"}, 404)
+
+
+async def test_a_booklet_is_issued_ahead_and_a_change_issues_its_unpaid_rest_anew(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    path = f"/contracts/{number}/booklet"
+    made = await post(admin, path, {"invoices": 4})
+    assert [leaf["due_on"][5:] for leaf in made["leaves"]] == ["03-10", "04-10", "05-10", "06-10"]
+    # Asked again, there are four already.
+    assert (await post(admin, path, {"invoices": 4})) == made
+    ahead = made["leaves"][1]["invoice_id"]
+    money = {"amount_cents": 99_90, "method": "dinheiro", "reference": "1"}
+    await post(admin, "/payments", money | {"invoice_id": ahead})
+    dear = await add_plan(house, price_cents=149_90)
+    await post(
+        admin, f"/contracts/{number}/plan-changes", {"plan_id": dear, "from_on": "2027-05-10"}
+    )
+    leaves = (await get(admin, path))["leaves"]
+    assert [(leaf["due_on"][5:], leaf["amount_cents"], leaf["state"]) for leaf in leaves] == [
+        ("03-10", 99_90, "open"),
+        ("04-10", 99_90, "paid"),
+        ("05-10", 99_90, "open"),
+        ("06-10", 149_90, "open"),
+    ]
+    assert leaves[0] == made["leaves"][0]
+    assert leaves[2]["invoice_id"] != made["leaves"][2]["invoice_id"]
+    printed = await admin.get(f"/api/v1{path}", headers={"Accept": "text/html"})
+    assert printed.headers["content-type"].startswith("text/html")
+    assert "10/06/2027" in printed.text
+    assert "149,90" in printed.text
+    await post(admin, path, {"invoices": 13}, 422)
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_a_good_payer_has_a_part_of_the_price_and_loses_it_by_paying_late(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """Money rule 15, with two invoices in a row instead of six."""
+    terms = {"reward_invoices": 2, "reward_basis_points": 500}
+    assert (await admin.put("/api/v1/terms", json=terms)).status_code == 200
+    number = await contract(house)
+    shown: list[list[int]] = []
+    for month, paid_on in (("02-28", "03-09"), ("03-31", "04-09"), ("04-30", "05-20")):
+        await at(house, f"2027-{month}T09:00:00-03:00")
+        await bill(admin, f"2027-{month}")
+        await at(house, f"2027-{paid_on}T09:00:00-03:00")
+        (invoice,) = (await get(admin, f"/invoices?contract_id={number}&state=open"))["items"]
+        body = {"amount_cents": invoice["amount_due_cents"], "method": "pix", "reference": month}
+        await post(admin, "/payments", body | {"invoice_id": invoice["id"]})
+        shown.append([line["amount_cents"] for line in invoice["lines"]])
+    for until in ("2027-05-31", "2027-06-30"):
+        await at(house, f"{until}T09:00:00-03:00")
+        await bill(admin, until)
+    shown += [lines for _, lines in (await invoices(admin, number))[3:]]
+    # March and April were paid in time; May was not, which the cycle from 10 June on knows.
+    assert shown == [[99_90], [99_90], [99_90], [99_90, -5_00], [99_90]]
