@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from api import billing_run
+from api import billing_run, commands
 from api.billing_run import BadUntil, RunGoesOn, bill_one, run
 from api.enforce import Enforcer
+from api.failures import Refused
 from api.house import House
 from api.rehearsal_clock import ClockMover
 from api.store import subscriptions
@@ -363,3 +364,21 @@ def test_billing_by_itself_is_on_but_in_rehearsal() -> None:
     assert not Settings(billing="off").bills_by_itself
     assert not Settings(clock="manual").bills_by_itself
     assert Settings(clock="manual", billing="on").bills_by_itself
+
+
+async def test_the_command_says_what_it_did_and_what_it_cannot(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house = await make_house(database_url, tmp_path)
+    await add(house)
+    until = house.clock.now().date() + timedelta(days=40)
+    assert await commands.bill(house.settings, until) == 0
+    assert " cents issued, 0 parked" in capsys.readouterr().out
+    assert await commands.bill(house.settings, until) == 0
+    assert "billed already" in capsys.readouterr().out
+    with pytest.raises(Refused, match="more than a year ahead"):
+        await commands.bill(house.settings, until + timedelta(days=4_000))
+    async with billing_run._alone(house):
+        with pytest.raises(Refused, match="another billing run"):
+            await commands.bill(house.settings, until)
+    await house.store.close()
