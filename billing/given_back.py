@@ -99,7 +99,7 @@ def _suspended(
 
 def _credit(price_cents: int, days: list[date], earlier: int, piece: Piece, rate: Fraction) -> int:
     def until(count: int) -> int:
-        return half_up(rate * price_cents * count / piece.cycle.full_days)
+        return half_up(Fraction(rate * price_cents * count, piece.cycle.full_days))
 
     return until(len(days)) - until(earlier)
 
@@ -116,9 +116,8 @@ def outage_credit(subscription: Subscription, outage: Outage, terms: Terms) -> I
             day_start(piece.cycle.starts_on, zone), day_start(piece.cycle.ends_on, zone)
         )
         # A bridging cycle's price is for the length that the old cycle would have had.
-        of_price = (
-            of_cycle * piece.cycle.full_days / (piece.cycle.ends_on - piece.cycle.starts_on).days
-        )
+        days = (piece.cycle.ends_on - piece.cycle.starts_on).days
+        of_price = Fraction(of_cycle * piece.cycle.full_days, days)
         for tariff, part in tariff_parts(subscription, piece):
             out = set(_suspended(subscription, part, part.from_on, OUT)[0])
             for n in range(part.days):
@@ -126,7 +125,7 @@ def outage_credit(subscription: Subscription, outage: Outage, terms: Terms) -> I
                 if day not in out:
                     start = max(outage.started_at, day_start(day, zone), key=_instant)
                     end = min(outage.ended_at, day_start(day + ONE_DAY, zone), key=_instant)
-                    cents += tariff.price_cents * _minutes(start, end) / of_price
+                    cents += Fraction(tariff.price_cents * _minutes(start, end), of_price)
     if half_up(cents):
         tariff_now = tariff_on(subscription.tariffs, first) or subscription.tariffs[0].tariff
         main = tariff_now.components[0]

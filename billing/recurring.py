@@ -180,7 +180,7 @@ def _discount_cents(subscription: Subscription, discount: Discount, span: Sequen
             full = Fraction(discount.cents or 0)
             if discount.basis_points is not None:
                 full = Fraction(tariff.price_cents * discount.basis_points, WHOLE_BASIS_POINTS)
-            cents += full * held.days / piece.cycle.full_days
+            cents += Fraction(full * held.days, piece.cycle.full_days)
     return half_up(cents)
 
 

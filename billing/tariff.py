@@ -121,7 +121,7 @@ def tariff_on(periods: Sequence[TariffPeriod], day: date) -> Tariff | None:
 
 def _part(tariff: Tariff, part: Component, cents: Fraction) -> int:
     if part.basis_points is not None:
-        return int(cents * part.basis_points / WHOLE_BASIS_POINTS)
+        return int(Fraction(cents * part.basis_points, WHOLE_BASIS_POINTS))
     if tariff.price_cents == 0:
         return 0
-    return int(cents * (part.cents or 0) / tariff.price_cents)
+    return int(Fraction(cents * (part.cents or 0), tariff.price_cents))
