@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -160,6 +161,18 @@ def review(
     from api.commands import review as work
 
     _run("review", lambda settings: work(settings, dry_run))
+
+
+@app.command()
+def bill(
+    until: Annotated[
+        datetime, typer.Option(help="a date; what is issued on it is in", formats=["%Y-%m-%d"])
+    ],
+) -> None:
+    """Issue every recurring invoice whose day of issue has come by a date, each once."""
+    from api.commands import bill as work
+
+    _run("bill", lambda settings: work(settings, until.date()))
 
 
 @app.command()

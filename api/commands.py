@@ -6,6 +6,7 @@ Each imports what it runs: on a small machine imports are most of what a short c
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -139,6 +140,33 @@ async def review(settings: Settings, dry_run: bool) -> int:
         )
     typer.echo(f"{len(changes)} changes" + (" (dry run)" if dry_run else ""))
     return 0
+
+
+async def bill(settings: Settings, until: date) -> int:
+    """Issue what is due to be issued until a day; 1 if a contract could not be billed."""
+    from api import billing_run
+    from api.progress import bar_on_stderr
+
+    async with _house(settings) as house:
+        try:
+            with bar_on_stderr() as bar:
+                task = bar.add_task(f"billing until {until}", total=None)
+                ran = await billing_run.run(
+                    house,
+                    until,
+                    uuid4().hex,
+                    "cli",
+                    lambda done, total: bar.update(task, completed=done, total=total),
+                )
+        except (billing_run.RunGoesOn, billing_run.BadUntil) as error:
+            raise Refused(str(error)) from error
+    if ran.id is None:
+        typer.echo(f"nothing is due to be issued until {until}: that was billed already")
+        return 0
+    typer.echo(f"{ran.invoices} invoices of {ran.amount_cents} cents issued, {ran.parked} parked")
+    for contract_id in ran.failed:
+        typer.echo(f"contract {contract_id} could not be billed; the log says why", err=True)
+    return 1 if ran.failed else 0
 
 
 async def verify(settings: Settings) -> int:

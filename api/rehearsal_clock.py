@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from api import quota, review
+from api import billing_run, quota, review
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
@@ -56,10 +56,13 @@ class ClockMover:
             left = await self._drain(correlation_id)
             while True:
                 async with self._house.store.reading() as connection:
-                    reset = await quota.next_due(connection, self._house.clock.now())
-                    due = min(
-                        filter(None, [await review.next_due(connection), reset]), default=None
-                    )
+                    now = self._house.clock.now()
+                    instants = [
+                        await review.next_due(connection),
+                        await quota.next_due(connection, now),
+                        await billing_run.next_at(self._house, connection),
+                    ]
+                    due = min(filter(None, instants), default=None)
                 if due is None or due > to:
                     break
                 await self._set(max(due, self._house.clock.now()))
@@ -81,6 +84,11 @@ class ClockMover:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_S
         never = asyncio.Event()
+        if self._house.settings.bills_by_itself:
+            # Somebody else's run does the same.
+            with contextlib.suppress(billing_run.RunGoesOn):
+                today = self._house.clock.now().date()
+                await billing_run.run(self._house, today, correlation_id, "clock")
         while True:
             await self._cashier.drain()
             await review.run(self._house, None, correlation_id, "clock")

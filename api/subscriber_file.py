@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from sqlalchemy import select, text
@@ -81,7 +82,7 @@ async def import_subscribers(
             await uow.connection.execute(
                 text("lock table subscribers, logins in share row exclusive mode")
             )
-        plan_ids = await _plan_ids(uow.connection, found)
+        plan_ids = await _plan_ids(uow.connection, found, uow.clock.now().date())
         known_ids = await _known(uow.connection, found, file)
         for column in _UNIQUE:
             await refuse_stored(uow.connection, file, logins.c[column], found.seen[column])
@@ -132,10 +133,13 @@ def _person(row: Row, found: _Found) -> str:
     return document
 
 
-async def _plan_ids(connection: AsyncConnection, found: _Found) -> dict[str, int]:
-    rows = await connection.execute(select(plans.c.name, plans.c.id))
+async def _plan_ids(connection: AsyncConnection, found: _Found, today: date) -> dict[str, int]:
+    rows = (await connection.execute(select(plans.c.name, plans.c.id, plans.c.withdrawn_on))).all()
     ids: dict[str, int] = {row.name: row.id for row in rows}
+    withdrawn = {row.name for row in rows if row.withdrawn_on and row.withdrawn_on <= today}
     for line in found.lines:
+        if line.plan in withdrawn:
+            line.row.refuse("plan", f"plan {line.plan!r} was withdrawn; choose another")
         if line.plan and line.plan not in ids:
             line.row.refuse("plan", f"there is no plan {line.plan!r}; import plans first")
     return ids

@@ -17,7 +17,7 @@ import psycopg
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import text
 
-from api import quota, review
+from api import billing_run, quota, review
 from api.cashier import Cashier, reconcile
 from api.enforce import Enforcer
 from api.house import House
@@ -89,6 +89,8 @@ async def _scheduled(
     # In rehearsal only the clock's own moves review; the rest keeps real time.
     if not house.clock.manual:
         scheduler.add_job(_review, "interval", seconds=30, args=[house], next_run_time=_now())
+    if house.settings.bills_by_itself and not house.clock.manual:
+        scheduler.add_job(_bill, "interval", minutes=10, args=[house], next_run_time=_now())
     scheduler.add_job(_quotas, "interval", seconds=30, args=[house], next_run_time=_now())
     scheduler.add_job(_reconcile, "interval", seconds=60, args=[house], next_run_time=_now())
     scheduler.add_job(_close_lost, "interval", seconds=60, args=[house], next_run_time=_now())
@@ -107,6 +109,11 @@ async def _scheduled(
 async def _review(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
         await review.run(house, None, uuid4().hex, "schedule")
+
+
+async def _bill(house: House) -> None:
+    with contextlib.suppress(DatabaseAway, billing_run.RunGoesOn):
+        await billing_run.run(house, house.clock.now().date(), uuid4().hex, "schedule")
 
 
 async def _quotas(house: House) -> None:

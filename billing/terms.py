@@ -17,8 +17,12 @@ class Terms:
         agreement_grace_days: an instalment unpaid for more days breaks its agreement (rule 10).
         chargeback_grace_days: from a chargeback to the reopened invoice's new due date (rule 12).
         reward_invoices: so many invoices in a row paid in time make a good payer (rule 15).
+        reward_basis_points: what a good payer has off the price (rule 15); 0: nothing.
+        reward_service: code of a product that a good payer has for nothing; empty: none.
         bound_factor: an invoice above so many monthly prices is parked (rule 16).
         bound_lines: and so is one with more lines for one service (rule 16).
+        outage_minutes: a longer outage is credited (rule 14).
+        due_days: the days that a change of the due day may choose from; six at least (Lei 9.791).
     """
 
     issue_days_before: int = 10
@@ -26,8 +30,12 @@ class Terms:
     agreement_grace_days: int = 5
     chargeback_grace_days: int = 5
     reward_invoices: int = 6
+    reward_basis_points: int = 0
+    reward_service: str = ""
     bound_factor: int = 3
     bound_lines: int = 15
+    outage_minutes: int = 30
+    due_days: tuple[int, ...] = (1, 5, 10, 15, 20, 25)
 
 
 USUAL_TERMS: Final = Terms()

@@ -32,6 +32,9 @@ class PlanAnswer(BaseModel):
     quota_octets: int | None
     quota_down_bps: int | None
     quota_up_bps: int | None
+    withdrawn_on: date | None = Field(
+        default=None, description="From this day it is sold no more; who has it keeps it"
+    )
 
 
 class NasAnswer(BaseModel):
@@ -94,18 +97,33 @@ class ContractAnswer(ContractItem):
 
 
 class LineAnswer(BaseModel):
+    """`conditional`: a discount for payment in time, no part of the invoice's `amount_cents`."""
+
     description: str
     amount_cents: int
+    kind: str = Field(examples=["scm"])
+    service: str
+    from_on: date | None
+    until_on: date | None = Field(description="the day after the last")
+    conditional: bool
 
 
 class InvoiceAnswer(BaseModel):
-    """`amount_due_cents` is what settles it now: unpaid principal, fine and interest."""
+    """`amount_due_cents` is what settles it now: unpaid principal, fine and interest.
+
+    While a conditional discount can still be earned, less the discount; `discount_cents` is what
+    was earned. Lines of kind `credit` show customer credit that paid, and are no part of
+    `amount_cents` either.
+    """
 
     id: int
     contract_id: int
+    bill_id: int | None
     due_on: date
     state: str = Field(examples=["open"])
     amount_cents: int
+    paid_cents: int
+    discount_cents: int
     amount_due_cents: int
     lines: list[LineAnswer]
 
@@ -127,6 +145,7 @@ class PaymentAnswer(BaseModel):
     state: str = Field(examples=["posted"])
     suspense_reason: str | None
     correlation_id: str
+    bill_id: int | None
 
 
 class PaymentTaken(PaymentAnswer):

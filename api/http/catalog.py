@@ -180,6 +180,9 @@ async def _connect(caller: Caller, uow: Uow, body: models.NewContract) -> tuple[
         raise invalid(
             "policy", f"there is no policy {body.policy!r}; PUT /api/v1/policies/ makes it"
         )
+    withdrawn_on = await catalogue.plan_withdrawn_on(uow.connection, body.plan_id)
+    if withdrawn_on is not None and withdrawn_on <= uow.clock.now().date():
+        raise invalid("plan_id", f"plan {body.plan_id} was withdrawn on {withdrawn_on}")
     contract_id = await catalogue.insert_contract(
         uow.connection,
         subscriber_id=body.subscriber_id,

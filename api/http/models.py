@@ -32,6 +32,7 @@ from api.http.fields import (
     no_controls,
 )
 from api.operators import Role
+from billing.invoice import Kind
 
 
 class Body(BaseModel):
@@ -40,12 +41,13 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _example(body: dict[str, Any]) -> ConfigDict:
+def example(body: dict[str, Any]) -> ConfigDict:
+    """A body that refuses what it does not know, with an example for the document."""
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [body]})
 
 
 class NewPlan(Body):
-    model_config = _example(
+    model_config = example(
         {
             "name": "Fibra 300",
             "down_bps": 300000000,
@@ -88,7 +90,7 @@ class NewPlan(Body):
 
 
 class NewNas(Body):
-    model_config = _example(
+    model_config = example(
         {
             "name": "bng-1",
             "address": "192.0.2.1",
@@ -120,7 +122,7 @@ class NewLogin(Body):
 
 
 class NewContract(Body):
-    model_config = _example(
+    model_config = example(
         {
             "subscriber_id": 1,
             "plan_id": 1,
@@ -141,7 +143,7 @@ class NewContract(Body):
 class NewSubscriber(Body):
     """A row of the CSV: with a plan and a login it is subscriber, contract and login at once."""
 
-    model_config = _example(
+    model_config = example(
         {
             "name": "Maria da Silva",
             "document": "529.982.247-25",
@@ -188,10 +190,25 @@ class NewSubscriber(Body):
 class NewLine(Body):
     description: Words
     amount_cents: Annotated[int, Field(strict=True, ge=-MONEY_MAX, le=MONEY_MAX)]
+    kind: Kind = Kind.OTHER
+    service: Annotated[str, Field(max_length=64), AfterValidator(no_controls)] = ""
+    from_on: Day | None = None
+    # The day after the last.
+    until_on: Day | None = None
+    # A discount that holds only if the invoice is paid in time.
+    conditional: Annotated[bool, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "NewLine":
+        if self.conditional and self.amount_cents >= 0:
+            raise ValueError("a conditional line is a discount: its amount_cents is below 0")
+        if self.from_on and self.until_on and self.until_on <= self.from_on:
+            raise ValueError("until_on is the day after the last, so later than from_on")
+        return self
 
 
 class NewInvoice(Body):
-    model_config = _example(
+    model_config = example(
         {
             "contract_id": 1,
             "due_on": "2026-09-01",
@@ -205,32 +222,41 @@ class NewInvoice(Body):
 
     @model_validator(mode="after")
     def _owes(self) -> "NewInvoice":
-        if not 0 < sum(line.amount_cents for line in self.lines) <= MONEY_MAX:
-            raise ValueError("the lines must add up to 1 cent or more")
+        owed_cents = sum(line.amount_cents for line in self.lines if not line.conditional)
+        if not 0 < owed_cents <= MONEY_MAX:
+            raise ValueError("the lines that are not conditional must add up to 1 cent or more")
         return self
 
 
 class NewPayment(Body):
-    model_config = _example(
+    model_config = example(
         {"invoice_id": 1, "amount_cents": 9990, "method": "dinheiro", "reference": "recibo 12"}
     )
 
-    invoice_id: Id
+    invoice_id: Id | None = None
+    # All invoices of a bill, oldest first.
+    bill_id: Id | None = None
     amount_cents: Cents
     method: Annotated[str, Field(max_length=40, pattern=r"^[^:]+$"), AfterValidator(no_controls)]
     reference: Words
     # Without a zone it is the provider's own time.
     paid_at: Instant | None = None
 
+    @model_validator(mode="after")
+    def _names_one(self) -> "NewPayment":
+        if (self.invoice_id is None) is (self.bill_id is None):
+            raise ValueError("give invoice_id or bill_id, one of them")
+        return self
+
 
 class NewPromise(Body):
-    model_config = _example({"until_on": "2026-09-24"})
+    model_config = example({"until_on": "2026-09-24"})
 
     until_on: Day
 
 
 class NewHold(Body):
-    model_config = _example(
+    model_config = example(
         {"expires_at": "2026-10-01T00:00:00-03:00", "reason": "cliente internado"}
     )
 
@@ -239,7 +265,7 @@ class NewHold(Body):
 
 
 class AskReview(Body):
-    model_config = _example({"dry_run": True})
+    model_config = example({"dry_run": True})
 
     dry_run: Annotated[bool, Field(strict=True)]
     # An empty list is refused: it must never be read as "everyone".
@@ -247,7 +273,7 @@ class AskReview(Body):
 
 
 class MoveClock(Body):
-    model_config = _example({"to": "2026-09-21"})
+    model_config = example({"to": "2026-09-21"})
 
     to: str = Field(max_length=40, description="A date (its first instant) or an instant")
 
@@ -269,14 +295,14 @@ class MoveClock(Body):
 
 
 class Credentials(Body):
-    model_config = _example({"name": "admin", "password": "…"})
+    model_config = example({"name": "admin", "password": "…"})
 
     name: Words
     password: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class NewToken(Body):
-    model_config = _example({"name": "site", "role": "finance"})
+    model_config = example({"name": "site", "role": "finance"})
 
     name: Words
     role: Role
@@ -284,7 +310,7 @@ class NewToken(Body):
 
 
 class NewOperator(Body):
-    model_config = _example({"name": "joana", "role": "noc", "password": "uma senha comprida"})
+    model_config = example({"name": "joana", "role": "noc", "password": "uma senha comprida"})
 
     name: Words
     role: Role

@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.bulk import copy_rows
 from api.store.tables import audit_log
 
 VERSION = 1
+# From so many rows on, COPY is the quicker way.
+MANY = 100
 GENESIS = bytes(32)
 # Any fixed number: the name of the lock that appending takes.
 _LOCK = 0x52454C41
@@ -84,6 +87,11 @@ def link(previous: bytes, row: Row) -> bytes:
     return hashlib.sha256(bytes([VERSION]) + previous + canonical(row)).digest()
 
 
+async def lock(connection: AsyncConnection) -> None:
+    """Be the only one who appends, until the end of the transaction: so take it last of all."""
+    await connection.execute(_TAKE_LOCK)
+
+
 async def append(
     connection: AsyncConnection,
     items: Sequence[Item],
@@ -91,8 +99,7 @@ async def append(
     correlation_id: str,
     at: datetime,
 ) -> None:
-    """Chain items onto the log. The last thing before a commit: the lock is held until then."""
-    await connection.execute(_TAKE_LOCK)
+    """Chain items onto the log, under its lock."""
     # A statement of its own: its snapshot must be younger than the lock.
     head = (await connection.execute(_HEAD)).one_or_none()
     seq, previous = (head.seq, head.hash) if head is not None else (0, GENESIS)
@@ -116,7 +123,11 @@ async def append(
             }
         )
         previous = sealed
-    await connection.execute(_INSERT, rows)
+    if len(rows) < MANY:
+        await connection.execute(_INSERT, rows)
+    else:
+        plain = [tuple({**row, "data": json.dumps(row["data"])}.values()) for row in rows]
+        await copy_rows(connection, audit_log, tuple(rows[0]), plain)
 
 
 async def verify(connection: AsyncConnection) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -109,6 +109,14 @@ async def insert_login(connection: AsyncConnection, values: Mapping[str, Any]) -
 
 async def plan_id_of(connection: AsyncConnection, name: str) -> int | None:
     found: int | None = await connection.scalar(select(plans.c.id).where(plans.c.name == name))
+    return found
+
+
+async def plan_withdrawn_on(connection: AsyncConnection, plan_id: int) -> date | None:
+    """From which day the plan is sold no more; None: no such day is known."""
+    found: date | None = await connection.scalar(
+        select(plans.c.withdrawn_on).where(plans.c.id == plan_id)
+    )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Rows of charges: what was asked for, of whom, and which invoice a txid stands for."""
+"""Rows of charges: what was asked for, of whom, and which invoice or bill a txid stands for."""
 
 from typing import NamedTuple
 
@@ -6,30 +6,43 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.invoices import invoice_of
 from api.store.payments import in_seconds
-from api.store.tables import charges, contracts, invoices
-from billing.invoice import Invoice, InvoiceState, Line
+from api.store.tables import charges, contracts, invoice_lines, invoices
+from billing.invoice import Invoice
 from billing.payments.pix import CHARGE_EXPIRES_S
 from billing.payments.provider import Charge
 
 
-async def invoice_of_txid(connection: AsyncConnection, provider: str, txid: str) -> int | None:
-    """The invoice that a charge was made for (invariant M15: nothing else names it)."""
-    found: int | None = await connection.scalar(
-        select(charges.c.invoice_id).where(charges.c.provider == provider, charges.c.txid == txid)
-    )
-    return found
+async def subject_of_txid(
+    connection: AsyncConnection, provider: str, txid: str
+) -> tuple[int | None, int | None]:
+    """The invoice or the bill that a charge was made for (invariant M15: nothing else names it)."""
+    row = (
+        await connection.execute(
+            select(charges.c.invoice_id, charges.c.bill_id).where(
+                charges.c.provider == provider, charges.c.txid == txid
+            )
+        )
+    ).one_or_none()
+    return (None, None) if row is None else (row.invoice_id, row.bill_id)
 
 
 async def living_charge(
-    connection: AsyncConnection, invoice_id: int, amount_cents: int
+    connection: AsyncConnection,
+    invoice_id: int | None,
+    amount_cents: int,
+    *,
+    bill_id: int | None = None,
 ) -> Charge | None:
-    """The youngest charge of this amount for an invoice that lives for another day at least."""
+    """The youngest charge of this amount, for an invoice or a bill, that lives a day longer."""
     row = (
         await connection.execute(
             select(charges.c.txid, charges.c.amount_cents, charges.c.copy_and_paste)
             .where(
-                charges.c.invoice_id == invoice_id,
+                charges.c.bill_id == bill_id
+                if bill_id is not None
+                else charges.c.invoice_id == invoice_id,
                 charges.c.amount_cents == amount_cents,
                 charges.c.created_at > in_seconds(86400 - CHARGE_EXPIRES_S),
             )
@@ -41,7 +54,12 @@ async def living_charge(
 
 
 async def keep_charge(
-    connection: AsyncConnection, provider: str, invoice_id: int, charge: Charge
+    connection: AsyncConnection,
+    provider: str,
+    invoice_id: int | None,
+    charge: Charge,
+    *,
+    bill_id: int | None = None,
 ) -> None:
     """Store a charge; the same one again is no second one.
 
@@ -53,6 +71,7 @@ async def keep_charge(
             provider=provider,
             txid=charge.txid,
             invoice_id=invoice_id,
+            bill_id=bill_id,
             amount_cents=charge.amount_cents,
             copy_and_paste=charge.copy_and_paste,
             created_at=func.clock_timestamp(),
@@ -62,7 +81,7 @@ async def keep_charge(
 
 
 class InvoiceToCharge(NamedTuple):
-    """An invoice, without its lines' texts, and the policy of its contract."""
+    """An invoice, and the policy of its contract."""
 
     invoice: Invoice
     policy: str
@@ -80,18 +99,10 @@ async def read_invoice(connection: AsyncConnection, invoice_id: int) -> InvoiceT
     ).one_or_none()
     if row is None:
         return None
-    invoice = Invoice(
-        id=row.id,
-        contract_id=row.contract_id,
-        due_on=row.due_on,
-        issued_at=row.issued_at,
-        lines=(Line("", row.amount_cents),),
-        state=InvoiceState(row.state),
-        paid_cents=row.paid_cents,
-        fine_paid_cents=row.fine_paid_cents,
-        interest_paid_cents=row.interest_paid_cents,
-        fine_base_cents=row.fine_base_cents,
-        interest_accrued_cents=row.interest_accrued_cents,
-        interest_since=row.interest_since,
+    lines = await connection.execute(
+        select(invoice_lines)
+        .where(invoice_lines.c.invoice_id == invoice_id)
+        .order_by(invoice_lines.c.position)
     )
+    invoice = invoice_of(row._mapping, lines.mappings())
     return InvoiceToCharge(invoice, row.policy, row.subscriber_id)

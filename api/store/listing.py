@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.silence import STALE_BEFORE
 from api.store.tables import (
+    allocations,
     audit_log,
     contracts,
     invoice_lines,
@@ -40,6 +41,7 @@ from api.store.tables import (
     operators,
     payments,
     plans,
+    reversals,
     sessions,
     subscribers,
 )
@@ -117,7 +119,8 @@ def subscriber_rows(document: str | None = None) -> Select[Any]:
 
 def debt_cents(contract_id: ColumnElement[int]) -> ColumnElement[int]:
     """Unpaid principal of the contract's open invoices, late or not."""
-    owed = func.coalesce(func.sum(invoices.c.amount_cents - invoices.c.paid_cents), 0)
+    unpaid_cents = invoices.c.amount_cents - invoices.c.paid_cents - invoices.c.discount_cents
+    owed = func.coalesce(func.sum(unpaid_cents), 0)
     unpaid = select(cast(owed, BigInteger)).where(
         invoices.c.contract_id == contract_id, invoices.c.state == "open"
     )
@@ -187,15 +190,26 @@ async def lines_of(
     """The lines of these invoices, in their order."""
     lines: dict[int, list[Item]] = {i: [] for i in invoice_ids}
     found = await connection.execute(
-        select(
-            invoice_lines.c.invoice_id, invoice_lines.c.description, invoice_lines.c.amount_cents
-        )
+        select(*(c for c in invoice_lines.c if c is not invoice_lines.c.position))
         .where(invoice_lines.c.invoice_id.in_(invoice_ids))
         .order_by(invoice_lines.c.invoice_id, invoice_lines.c.position)
     )
-    for invoice_id, description, amount_cents in found:
-        lines[invoice_id].append({"description": description, "amount_cents": amount_cents})
+    for row in found.mappings():
+        lines[row["invoice_id"]].append({k: v for k, v in row.items() if k != "invoice_id"})
     return lines
+
+
+async def credit_used(connection: AsyncConnection, invoice_ids: Sequence[int]) -> dict[int, int]:
+    """What customer credit paid of these invoices, in cents; none where it paid nothing."""
+    cents = func.sum(
+        allocations.c.interest_cents + allocations.c.fine_cents + allocations.c.principal_cents
+    )
+    found = await connection.execute(
+        select(allocations.c.invoice_id, cast(cents, BigInteger))
+        .where(allocations.c.invoice_id.in_(invoice_ids), allocations.c.payment_id.is_(None))
+        .group_by(allocations.c.invoice_id)
+    )
+    return {invoice_id: used for invoice_id, used in found if used}
 
 
 def payment_rows(
@@ -207,6 +221,20 @@ def payment_rows(
     if invoice_id is not None:
         query = query.where(payments.c.invoice_id == invoice_id)
     return query.where(payments.c.subscriber_id == subscriber_id) if subscriber_id else query
+
+
+def suspense_rows() -> Select[Any]:
+    """What waits in suspense and has not all been sent back, with what is left of it."""
+    went_back = func.coalesce(
+        select(func.sum(reversals.c.amount_cents))
+        .where(reversals.c.payment_id == payments.c.id)
+        .scalar_subquery(),
+        0,
+    )
+    left_cents = cast(payments.c.amount_cents - went_back, BigInteger)
+    return (
+        payment_rows("suspense").add_columns(left_cents.label("left_cents")).where(left_cents > 0)
+    )
 
 
 def notice_rows(subscriber_id: int | None = None, state: str | None = None) -> Select[Any]:

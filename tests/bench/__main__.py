@@ -9,6 +9,7 @@ import sys
 
 import psutil
 
+from tests.bench.billing_run import billing
 from tests.bench.bulk import import_and_publish
 from tests.bench.no_database import without_database
 from tests.bench.one_bng import one_bng
@@ -21,6 +22,7 @@ from tests.bench.scale import cold_start, scale_and_memory
 BENCHES = {
     "import_100k": import_and_publish,
     "publish_100k": import_and_publish,
+    "billing_run_100k": billing,
     "radius_auth_vs_freeradius_sql": auth_against_sql,
     "radius_auth_vs_freeradius_files": auth_against_files,
     "radius_acct_vs_freeradius_sql": accounting_against_sql,

@@ -38,16 +38,37 @@ PROMISED = {
     "GET /metrics",
 }
 MOVES_MONEY_OR_ACCESS = {
+    "POST /api/v1/billing-runs",
+    "POST /api/v1/contracts/{id}/booklet",
+    "POST /api/v1/contracts/{id}/discounts",
+    "POST /api/v1/contracts/{id}/due-day-changes",
+    "POST /api/v1/contracts/{id}/installation",
+    "POST /api/v1/contracts/{id}/one-off-lines",
+    "POST /api/v1/contracts/{id}/plan-changes",
+    "POST /api/v1/contracts/{id}/products",
+    "POST /api/v1/contracts/{id}/products/{number}/end",
+    "POST /api/v1/contracts/{id}/termination",
+    "POST /api/v1/outages",
+    "POST /api/v1/parked-invoices/{id}/release",
     "POST /api/v1/invoices",
     "POST /api/v1/invoices/{id}/pix",
     "POST /api/v1/payments",
+    "POST /api/v1/payments/{id}/refunds",
+    "POST /api/v1/payments/{id}/chargebacks",
+    "POST /api/v1/payments/{id}/returns",
+    "POST /api/v1/payments/{id}/assign",
+    "POST /api/v1/invoices/{id}/credit-notes",
+    "POST /api/v1/invoices/{id}/debit-notes",
+    "POST /api/v1/invoices/{id}/void",
+    "POST /api/v1/invoices/{id}/write-off",
+    "POST /api/v1/bills/{id}/pix",
     "POST /api/v1/contracts/{id}/promises",
     "POST /api/v1/contracts/{id}/holds",
     "POST /api/v1/reviews",
 }
 LISTS = {
     "plans", "nas", "subscribers", "contracts", "invoices", "payments", "sessions", "notices",
-    "actions", "audit", "operators",
+    "actions", "audit", "operators", "products", "billing-runs", "parked-invoices",
 }  # fmt: skip
 
 

@@ -97,6 +97,7 @@ async def test_plans_come_in_as_written(house: House, write: Write) -> None:
         "quota_octets": None,
         "quota_down_bps": None,
         "quota_up_bps": None,
+        "withdrawn_on": None,
     }
 
 

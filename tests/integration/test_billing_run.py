@@ -1,0 +1,384 @@
+"""The recurring run over a real database."""
+
+from collections.abc import AsyncIterator
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, text, update
+
+from api import billing_run, commands
+from api.billing_run import BadUntil, RunGoesOn, bill_one, run
+from api.enforce import Enforcer
+from api.failures import Refused
+from api.house import House
+from api.rehearsal_clock import ClockMover
+from api.store import subscriptions
+from api.store.billing_tables import (
+    billed_cycles,
+    billing_runs,
+    contract_billing,
+    discounts,
+    parked_invoices,
+    plan_components,
+    waiting_lines,
+)
+from api.store.tables import audit_log, contracts, invoice_lines, invoices, ledger_entries
+from api.verify import verify
+from config.settings import Settings
+from radius.client import DynauthClient
+from tests.support.database import Added, add_contract, add_plan, make_house
+
+pytestmark = pytest.mark.anyio
+
+START = datetime.fromisoformat("2026-11-22T10:00:00-03:00")
+DUE = date(2026, 12, 10)
+ISSUE = date(2026, 11, 30)
+
+
+@pytest.fixture
+async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    made = await make_house(database_url, tmp_path, now=START)
+    yield made
+    await made.store.close()
+
+
+async def add(house: House, *, due_day: int = 10, **plan: Any) -> Added:
+    return await add_contract(house, await add_plan(house, **plan), due_day=due_day)
+
+
+async def move(house: House, to: str) -> date:
+    async with house.uow("test", "move") as uow:
+        await uow.move_clock(datetime.fromisoformat(to))
+    return house.clock.now().date()
+
+
+async def bill(house: House, until: date = ISSUE) -> billing_run.BillingRun:
+    return await run(house, until, "corr", "test")
+
+
+async def rows(house: House, table: Any, *where: Any) -> list[dict[str, Any]]:
+    async with house.store.reading() as connection:
+        found = await connection.execute(select(table).where(*where).order_by(*table.primary_key))
+        return [dict(row) for row in found.mappings()]
+
+
+async def write(house: House, *statements: Any) -> None:
+    async with house.store.writing() as connection:
+        for statement in statements:
+            await connection.execute(statement)
+
+
+async def sound(house: House) -> bool:
+    async with house.store.reading() as connection:
+        return await verify(house, connection) == []
+
+
+async def test_a_new_contract_is_billed_from_its_day_by_its_plan(house: House) -> None:
+    added = await add(house, price_cents=99_90)
+    await move(house, "2026-11-29T23:00:00-03:00")
+    assert (await bill(house, date(2026, 11, 29))).invoices == 0
+    ran = await bill(house)
+    assert (ran.invoices, ran.amount_cents, ran.parked, ran.failed) == (1, 59_94, 0, ())
+    (invoice,) = await rows(house, invoices)
+    assert (invoice["contract_id"], invoice["due_on"]) == (added.contract_id, DUE)
+    (line,) = await rows(house, invoice_lines)
+    assert (line["amount_cents"], line["kind"], line["from_on"], line["until_on"]) == (
+        59_94,
+        "scm",
+        date(2026, 11, 22),
+        DUE,
+    )
+    (told,) = await rows(house, billing_runs)
+    assert (told["invoices"], told["amount_cents"], told["ended_at"] is None) == (1, 59_94, False)
+    assert await sound(house)
+
+
+async def test_a_run_for_a_day_already_run_issues_nothing(house: House) -> None:
+    for _ in range(3):
+        await add(house)
+    assert (await bill(house)).invoices == 3
+    again = await bill(house)
+    assert (again.id, again.invoices) == (None, 0)
+    assert len(await rows(house, invoices)) == 3
+
+
+async def test_every_due_date_on_the_way_is_billed_and_cycles_join(house: House) -> None:
+    added = await add(house)
+    ran = await bill(house, date(2027, 4, 30))
+    found = await rows(house, invoices)
+    assert ran.invoices == 6
+    assert [(i["due_on"], i["amount_cents"]) for i in found] == [
+        (DUE, 59_94),
+        *((date(2027, month, 10), 99_90) for month in range(1, 6)),
+    ]
+    cycles = await rows(house, billed_cycles, billed_cycles.c.contract_id == added.contract_id)
+    assert all(a["billed_until"] == b["billed_from"] for a, b in pairwise(cycles))
+    assert await sound(house)
+
+
+async def test_a_due_date_that_is_past_becomes_one_that_can_be_kept(house: House) -> None:
+    await add(house)
+    today = await move(house, "2026-12-20T10:00:00-03:00")
+    await bill(house, today)
+    (invoice,) = await rows(house, invoices)
+    assert invoice["due_on"] == today + timedelta(days=10)
+
+
+async def test_one_run_at_a_time(house: House) -> None:
+    await add(house)
+    async with billing_run._alone(house):
+        with pytest.raises(RunGoesOn, match="another billing run"):
+            await bill(house)
+    assert await rows(house, invoices) == []
+    assert (await bill(house)).invoices == 1
+
+
+async def test_a_day_that_nobody_means_is_refused(house: House) -> None:
+    with pytest.raises(BadUntil, match="more than a year ahead"):
+        await bill(house, date(2062, 1, 1))
+
+
+async def test_who_is_billed_by_hand_is_left_alone(house: House) -> None:
+    by_hand, other = await add(house), await add(house)
+    row = {"contract_id": by_hand.contract_id, "due_on": DUE, "issued_at": START}
+    await write(house, insert(invoices).values(**row, amount_cents=1_00))
+    assert (await bill(house)).invoices == 1
+    assert len(await rows(house, invoices, invoices.c.contract_id == by_hand.contract_id)) == 1
+    assert len(await rows(house, invoices, invoices.c.contract_id == other.contract_id)) == 1
+
+
+async def test_both_roads_write_the_same_rows(house: House) -> None:
+    """What is issued a thousand at a time is what one would be."""
+    plan = await add_plan(house, price_cents=99_90)
+    parts = {"plan_id": plan, "from_on": date(2026, 1, 1)}
+    scm = {"service": "internet", "description": "Internet", "kind": "scm", "basis_points": 6_000}
+    sva = {"service": "filmes", "description": "Filmes", "kind": "sva", "basis_points": None}
+    bulk, alone = await add_contract(house, plan), await add_contract(house, plan)
+    await write(
+        house,
+        insert(plan_components).values(
+            [parts | {"position": 0} | scm, parts | {"position": 1} | sva]
+        ),
+        insert(discounts).values(
+            plan_id=plan,
+            description="em dia",
+            basis_points=1_000,
+            conditional=True,
+            from_on=date(2026, 1, 1),
+        ),
+    )
+    await billing_run._prepare(house)
+    assert not await bill_one(house, alone.contract_id, DUE, "corr", "test")
+    tally = billing_run._Tally()
+    assert await billing_run._bill_batch(house, [bulk.contract_id], DUE, "corr", "test", tally) == (
+        [],
+        [],
+    )
+    assert await _told(house, bulk) == await _told(house, alone)
+    assert len((await _told(house, bulk))["lines"]) == 3
+    assert await sound(house)
+
+
+async def _told(house: House, added: Added) -> dict[str, Any]:
+    """Every row of a contract's only invoice, without what differs from one to the next."""
+    (invoice,) = await rows(house, invoices, invoices.c.contract_id == added.contract_id)
+    number = invoice.pop("id")
+    invoice.pop("contract_id")
+    lines = await rows(house, invoice_lines, invoice_lines.c.invoice_id == number)
+    async with house.store.reading() as connection:
+        entry = (
+            (
+                await connection.execute(
+                    select(ledger_entries).where(ledger_entries.c.reference == f"invoice:{number}")
+                )
+            )
+            .mappings()
+            .one()
+        )
+        postings = await connection.execute(
+            text(
+                "select position, account, cents from ledger_postings where entry_id = :id"
+                " order by position"
+            ),
+            {"id": entry["id"]},
+        )
+        audits = await connection.execute(
+            select(audit_log.c.action, audit_log.c.data, audit_log.c.actor).where(
+                audit_log.c.subject == f"invoice:{number}"
+            )
+        )
+        own = str(added.contract_id)
+        found = {
+            "postings": [(p, a.replace(own, "?"), c) for p, a, c in postings.all()],
+            "audits": [
+                (a, {k: v for k, v in d.items() if k != "contract_id"}, who)
+                for a, d, who in audits.all()
+            ],
+        }
+    document = entry["document"]
+    for row in document["invoices"]:
+        assert (row.pop("id"), row.pop("contract_id")) == (number, added.contract_id)
+    for row in document["invoice_lines"]:
+        assert row.pop("invoice_id") == number
+    columns = ("reason", "rungs", "review_on", "generation", "level")
+    (contract,) = await rows(house, contracts, contracts.c.id == added.contract_id)
+    (cycle,) = await rows(house, billed_cycles, billed_cycles.c.contract_id == added.contract_id)
+    (far,) = await rows(
+        house, contract_billing, contract_billing.c.contract_id == added.contract_id
+    )
+    assert cycle.pop("invoice_id") == number
+    for row in (cycle, far):
+        row.pop("contract_id")
+    return found | {
+        "invoice": invoice,
+        "lines": [{k: v for k, v in line.items() if k != "invoice_id"} for line in lines],
+        "entry": (entry["kind"], entry["at"], entry["correlation_id"]),
+        "document": document,
+        "contract": {name: contract[name] for name in columns},
+        "cycle": cycle,
+        "far": far,
+    }
+
+
+async def test_who_has_credit_or_several_contracts_is_billed_alone(house: House) -> None:
+    plan = await add_plan(house)
+    first = await add_contract(house, plan)
+    await add_contract(house, plan, subscriber_id=first.subscriber_id)
+    await billing_run._prepare(house)
+    tally = billing_run._Tally()
+    _, alone = await billing_run._bill_batch(house, [first.contract_id], DUE, "c", "t", tally)
+    assert alone == [first.contract_id]
+    assert (await bill(house)).invoices == 2
+    assert await sound(house)
+
+
+async def test_suspended_days_are_given_back_as_the_decisions_tell(house: House) -> None:
+    def at(text: str, level: str) -> dict[str, Any]:
+        return {"level": level, "decided_at": datetime.fromisoformat(text)}
+
+    zone = house.settings.zone
+    told = [
+        at("2026-11-24T09:00:00-03:00", "walled"),
+        at("2026-11-27T00:00:00-03:00", "full"),
+        at("2026-11-28T15:00:00-03:00", "blocked"),
+    ]
+    found = subscriptions.suspensions(told, date(2026, 11, 30), zone)
+    assert [(s.from_on.day, s.until_on.day, s.level.value) for s in found] == [
+        (25, 27, "walled"),
+        (29, 1, "blocked"),
+    ]
+    # Cut and restored within a day: its first instant was at full level.
+    within = [at("2026-11-24T09:00:00-03:00", "walled"), at("2026-11-24T11:00:00-03:00", "full")]
+    assert subscriptions.suspensions(within, date(2026, 11, 30), zone) == ()
+
+
+async def test_what_is_absurd_is_parked_once_and_issued_when_it_is_right(house: House) -> None:
+    added = await add(house)
+    line = {
+        "contract_id": added.contract_id,
+        "description": "Desconto",
+        "kind": "one_off",
+        "due_from": DUE,
+        "by_hand": True,
+        "author": "test",
+        "amount_cents": -500_00,
+    }
+    await write(house, insert(waiting_lines).values(**line))
+    ran = await bill(house)
+    assert (ran.invoices, ran.parked) == (0, 1)
+    assert (await bill(house)).parked == 0
+    (parked,) = await rows(house, parked_invoices)
+    assert (parked["flaws"], parked["state"], parked["amount_cents"]) == (
+        ["negative"],
+        "parked",
+        -440_06,
+    )
+    await write(house, update(waiting_lines).values(amount_cents=-9_94))
+    assert (await bill(house)).amount_cents == 50_00
+    (parked,) = await rows(house, parked_invoices)
+    assert parked["state"] == "issued"
+    assert parked["invoice_id"] is not None
+
+
+async def test_a_run_cut_short_is_gone_on_with(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        await add(house)
+    monkeypatch.setattr(billing_run, "BATCH", 2)
+    monkeypatch.setattr(billing_run, "AT_ONCE", 1)
+    reached: list[str] = []
+
+    def die(point: str) -> None:
+        reached.append(point)
+        if point == "billing-written" and reached.count(point) == 2:
+            raise RuntimeError(point)
+
+    monkeypatch.setattr("api.crashpoints.reach", die)
+    with pytest.raises(RuntimeError, match="billing-written"):
+        await bill(house)
+    assert len(await rows(house, invoices)) == 2
+    monkeypatch.setattr("api.crashpoints.reach", lambda point: None)
+    assert (await bill(house)).invoices == 3
+    assert len(await rows(house, invoices)) == 5
+    assert await sound(house)
+
+
+async def test_what_is_parked_makes_no_run_of_every_look(house: House) -> None:
+    added = await add(house)
+    line = {"contract_id": added.contract_id, "description": "x", "kind": "one_off"}
+    rest = {"due_from": DUE, "by_hand": True, "author": "test", "amount_cents": -500_00}
+    await write(house, insert(waiting_lines).values(**line, **rest))
+    assert (await bill(house)).id is not None
+    assert (await bill(house)).id is None
+    assert len(await rows(house, billing_runs)) == 1
+
+
+@pytest.mark.parametrize(("billing", "count"), [("on", 2), ("", 0), ("off", 0)])
+async def test_the_rehearsal_clock_bills_each_day_of_issue_where_it_is_told_to(
+    database_url: str, tmp_path: Path, billing: str, count: int
+) -> None:
+    house = await make_house(database_url, tmp_path, now=START, billing=billing)
+    client = DynauthClient()
+    try:
+        await add(house, price_cents=99_90)
+        mover = ClockMover(house, Enforcer(house, client))
+        await mover.move(datetime.fromisoformat("2027-01-31T12:00:00-03:00"), "corr")
+        found = await rows(house, invoices)
+        issued = [i["issued_at"].astimezone(house.settings.zone).date() for i in found]
+        # Never paid, so walled in January: what that month would cost is given back whole.
+        assert issued == [ISSUE, date(2026, 12, 31)][:count]
+        done = await rows(house, billed_cycles)
+        assert [item["invoice_id"] is None for item in done] == [False, False, True][: len(done)]
+        assert await sound(house)
+    finally:
+        await client.close()
+        await house.store.close()
+
+
+def test_billing_by_itself_is_on_but_in_rehearsal() -> None:
+    assert Settings().bills_by_itself
+    assert not Settings(billing="off").bills_by_itself
+    assert not Settings(clock="manual").bills_by_itself
+    assert Settings(clock="manual", billing="on").bills_by_itself
+
+
+async def test_the_command_says_what_it_did_and_what_it_cannot(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house = await make_house(database_url, tmp_path)
+    await add(house)
+    until = house.clock.now().date() + timedelta(days=40)
+    assert await commands.bill(house.settings, until) == 0
+    assert " cents issued, 0 parked" in capsys.readouterr().out
+    assert await commands.bill(house.settings, until) == 0
+    assert "billed already" in capsys.readouterr().out
+    with pytest.raises(Refused, match="more than a year ahead"):
+        await commands.bill(house.settings, until + timedelta(days=4_000))
+    async with billing_run._alone(house):
+        with pytest.raises(Refused, match="another billing run"):
+            await commands.bill(house.settings, until)
+    await house.store.close()

@@ -1,0 +1,407 @@
+"""Recurring billing over HTTP: the catalogue, a contract's changes, runs, what is parked."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from api import billing_run
+from api.house import House
+from api.store.billing_tables import waiting_lines
+from api.verify import verify
+from tests.support.database import add_contract, add_nas, add_plan, make_house
+from tests.support.http_face import open_face
+
+pytestmark = pytest.mark.anyio
+
+START = datetime.fromisoformat("2027-02-10T10:00:00-03:00")
+
+
+@pytest.fixture
+async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    made = await make_house(database_url, tmp_path, now=START)
+    yield made
+    await made.store.close()
+
+
+@pytest.fixture
+async def admin(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with open_face(house) as face:
+        yield await face.client()
+
+
+async def contract(house: House, cents: int = 99_90, due_day: int = 10) -> int:
+    plan = await add_plan(house, price_cents=cents)
+    return (await add_contract(house, plan, due_day=due_day)).contract_id
+
+
+async def at(house: House, instant: str) -> None:
+    async with house.uow("test", "move") as uow:
+        await uow.move_clock(datetime.fromisoformat(instant))
+
+
+async def post(
+    client: httpx.AsyncClient, path: str, body: dict[str, Any] | None = None, expected: int = 201
+) -> Any:
+    answer = await client.post(f"/api/v1{path}", json=body)
+    assert answer.status_code == expected, answer.text
+    return answer.json()
+
+
+async def get(client: httpx.AsyncClient, path: str) -> Any:
+    answer = await client.get(f"/api/v1{path}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def invoices(client: httpx.AsyncClient, contract_id: int) -> list[tuple[str, list[int]]]:
+    found = await get(client, f"/invoices?contract_id={contract_id}")
+    return [
+        (item["due_on"], [line["amount_cents"] for line in item["lines"]])
+        for item in found["items"]
+    ]
+
+
+async def bill(client: httpx.AsyncClient, until: str) -> Any:
+    return await post(client, "/billing-runs", {"until": until}, 200)
+
+
+async def test_a_plan_change_within_the_cycle(house: House, admin: httpx.AsyncClient) -> None:
+    """Money rule 3."""
+    number = await contract(house)
+    dear = await add_plan(house, price_cents=149_90)
+    path = f"/contracts/{number}/plan-changes"
+    made = await post(admin, path, {"plan_id": dear, "from_on": "2027-02-20"})
+    assert made == {"contract_id": number, "from_on": "2027-02-20"}
+    shown = await get(admin, f"/contracts/{number}/billing")
+    assert [line["amount_cents"] for line in shown["lines"]] == [35_68, 96_36]
+    assert (shown["next_due_on"], shown["issue_on"]) == ("2027-03-10", "2027-02-28")
+    assert (await get(admin, f"/contracts/{number}"))["plan_id"] != dear
+    await at(house, "2027-02-28T09:00:00-03:00")
+    await bill(admin, "2027-02-28")
+    assert await invoices(admin, number) == [("2027-03-10", [35_68, 96_36])]
+    assert (await get(admin, f"/contracts/{number}"))["plan_id"] == dear
+    for wrong in ({"plan_id": dear}, {"plan_id": 999}, {"plan_id": dear, "from_on": "2027-02-01"}):
+        await post(admin, path, wrong, 409)
+    await post(admin, f"/plans/{dear}/withdrawal", {}, 200)
+    other = await contract(house)
+    refused = await post(admin, f"/contracts/{other}/plan-changes", {"plan_id": dear}, 409)
+    assert "was withdrawn" in refused["detail"]
+
+
+async def test_a_change_after_the_bill_is_on_the_next_invoice(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    cheap = await add_plan(house, price_cents=49_90)
+    await at(house, "2027-03-01T09:00:00-03:00")
+    await bill(admin, "2027-03-01")
+    await post(admin, f"/contracts/{number}/plan-changes", {"plan_id": cheap})
+    await at(house, "2027-03-31T09:00:00-03:00")
+    await bill(admin, "2027-03-31")
+    # 10 February to 9 March: 19 days at 99.90 and 9 at 49.90 instead of 28 at 99.90.
+    assert (await invoices(admin, number))[1] == (
+        "2027-04-10",
+        [49_90, -99_90, 67_79, 16_04],
+    )
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_another_due_day_of_those_on_offer(house: House, admin: httpx.AsyncClient) -> None:
+    """Money rule 4."""
+    number = await contract(house)
+    path = f"/contracts/{number}/due-day-changes"
+    refused = await post(admin, path, {"due_day": 31}, 409)
+    assert "choose one of 1, 5, 10, 15, 20, 25" in refused["detail"]
+    await post(admin, path, {"due_day": 32}, 422)
+    await post(admin, path, {"due_day": 10}, 409)
+    await at(house, "2027-03-01T09:00:00-03:00")
+    await bill(admin, "2027-03-01")
+    assert (await post(admin, path, {"due_day": 25}))["from_on"] == "2027-03-10"
+    await at(house, "2027-04-30T09:00:00-03:00")
+    await bill(admin, "2027-04-30")
+    # Issued late, so due as soon as can be kept.
+    assert [lines for _, lines in await invoices(admin, number)] == [[99_90], [48_34], [99_90]]
+
+
+async def test_a_due_day_that_a_month_lacks_is_its_last(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house, due_day=31)
+    shown = await get(admin, f"/contracts/{number}/billing")
+    assert shown["next_due_on"] == "2027-02-28"
+
+
+async def test_products_of_their_own_and_a_plan_that_is_made_of_parts(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """Money rule 9."""
+    number = await contract(house)
+    plan = (await get(admin, f"/contracts/{number}"))["plan_id"]
+    parts = [
+        {"service": "internet", "description": "Internet", "kind": "scm", "basis_points": 6000},
+        {"service": "nuvem", "description": "Nuvem", "kind": "sva"},
+    ]
+    answer = await admin.put(f"/api/v1/plans/{plan}/components", json={"components": parts})
+    assert answer.status_code == 200, answer.text
+    for wrong in ([parts[0]], [parts[1], parts[1]], []):
+        answer = await admin.put(f"/api/v1/plans/{plan}/components", json={"components": wrong})
+        assert answer.status_code == 422, answer.text
+    film = {"code": "filmes", "name": "Filmes", "price_cents": 20_00}
+    product = await post(admin, "/products", film)
+    await post(admin, "/products", film, 409)
+    await post(admin, "/products", film | {"code": "x", "price_cents": -1}, 422)
+    assert [p["code"] for p in (await get(admin, "/products"))["items"]] == ["filmes"]
+    body = {"product_id": product["id"]}
+    path = f"/contracts/{number}/products"
+    added = await post(admin, path, body | {"from_on": "2027-02-24"})
+    await post(admin, path, body | {"from_on": "2027-03-01"}, 409)
+    await post(admin, path, {"product_id": 99}, 409)
+    await post(admin, path, body | {"from_on": "2027-01-01"}, 409)
+    shown = await get(admin, f"/contracts/{number}/billing")
+    assert [(x["service"], x["kind"], x["amount_cents"]) for x in shown["lines"]] == [
+        ("internet", "scm", 59_94),
+        ("nuvem", "sva", 39_96),
+        ("filmes", "sva", 10_00),
+    ]
+    end = f"{path}/{added['id']}/end"
+    await post(admin, end, {"until_on": "2027-03-03"}, 200)
+    shown = await get(admin, f"/contracts/{number}/billing")
+    assert shown["lines"][2]["amount_cents"] == 5_00
+    await post(admin, f"{path}/99/end", {}, 409)
+
+
+async def test_discounts_are_at_most_the_price(house: House, admin: httpx.AsyncClient) -> None:
+    """Money rule 5."""
+    number = await contract(house)
+    path = f"/contracts/{number}/discounts"
+    good = {"description": "em dia", "basis_points": 1000, "conditional": True}
+    await post(admin, path, good)
+    refused = await post(admin, path, {"description": "x", "cents": 99_91}, 409)
+    assert "above the price" in refused["detail"]
+    for wrong in (
+        {"description": "x"},
+        {"description": "x", "cents": -1},
+        {"description": "x", "cents": 10**15},
+        {"description": "x", "basis_points": 10_001},
+        {"description": "x", "cents": 1, "basis_points": 1},
+        {"description": "x", "cents": 1, "until_on": "2027-02-01"},
+    ):
+        await post(admin, path, wrong, 422)
+    await bill(admin, "2027-02-28")
+    assert await invoices(admin, number) == [("2027-03-10", [99_90, -9_99])]
+
+
+async def test_an_installation_in_instalments_and_a_line_by_hand(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    made = await post(
+        admin, f"/contracts/{number}/installation", {"amount_cents": 300_00, "instalments": 7}
+    )
+    assert [line["amount_cents"] for line in made["lines"]] == [42_85] * 6 + [42_90]
+    path = f"/contracts/{number}/one-off-lines"
+    await post(admin, path, {"description": "Visita", "amount_cents": 50_00})
+    for wrong in (0, -(10**12), 10**12, 1.5):
+        await post(admin, path, {"description": "x", "amount_cents": wrong}, 422)
+    await bill(admin, "2027-03-31")
+    assert await invoices(admin, number) == [
+        ("2027-03-10", [99_90, 42_85, 50_00]),
+        ("2027-04-10", [99_90, 42_85]),
+    ]
+
+
+async def test_an_outage_is_credited_to_whom_it_hit(house: House, admin: httpx.AsyncClient) -> None:
+    """Money rule 14."""
+    number = await contract(house)
+    await at(house, "2027-02-20T09:00:00-03:00")
+    body = {
+        "started_at": "2027-02-15T10:00:00",
+        "ended_at": "2027-02-15T20:00:00",
+        "reason": "fibra rompida",
+    }
+    told = await post(admin, "/outages", body | {"contract_ids": [number]})
+    assert told["contracts"] == 1
+    nas = await add_nas(house)
+    for wrong in ({}, {"contract_ids": [999]}, {"nas_id": nas}, {"nas_id": 999}):
+        await post(admin, "/outages", body | wrong, 409)
+    late = body | {"ended_at": "2027-02-28T20:00:00", "contract_ids": [number]}
+    await post(admin, "/outages", late, 422)
+    await bill(admin, "2027-02-28")
+    # 600 of 40320 minutes.
+    assert await invoices(admin, number) == [("2027-03-10", [99_90, -1_49])]
+
+
+async def test_the_end_of_a_contract(house: House, admin: httpx.AsyncClient) -> None:
+    """Money rules 2 and 11."""
+    number = await contract(house)
+    term = {"from_on": "2027-02-10", "until_on": "2028-02-10", "penalty_cents": 600_00}
+    path = f"/api/v1/contracts/{number}/minimum-term"
+    assert (await admin.put(path, json=term)).status_code == 200
+    wrong = term | {"until_on": "2028-12-10"}
+    assert (await admin.put(path, json=wrong)).status_code == 422
+    await at(house, "2027-02-20T09:00:00-03:00")
+    ended = await post(admin, f"/contracts/{number}/termination", {"why": "customer"})
+    # 10 of 28 days of service, 355 of 365 days of the term.
+    assert (ended["ended_on"], ended["penalty_cents"]) == ("2027-02-20", 583_56)
+    assert await invoices(admin, number) == [("2027-03-10", [35_68, 583_56])]
+    await post(admin, f"/contracts/{number}/termination", {"why": "customer"}, 409)
+    assert (await bill(admin, "2027-12-31"))["id"] is None
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_an_end_that_leaves_us_owing_is_parked(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    body = {"mode": "advance"}
+    path = f"/api/v1/contracts/{number}/billing"
+    assert (await admin.put(path, json=body)).status_code == 200
+    await bill(admin, "2027-02-10")
+    assert await invoices(admin, number) == [("2027-02-10", [99_90])]
+    assert (await admin.put(path, json=body)).status_code == 409
+    await at(house, "2027-02-20T09:00:00-03:00")
+    ended = await post(admin, f"/contracts/{number}/termination", {"why": "moved"})
+    assert ended["invoice_id"] is None
+    (parked,) = (await get(admin, "/parked-invoices?state=parked"))["items"]
+    assert (parked["flaws"], parked["amount_cents"]) == (["negative"], -64_22)
+    refused = await post(admin, f"/parked-invoices/{parked['id']}/release", None, 409)
+    assert "negative" in refused["detail"]
+
+
+async def test_what_is_parked_for_its_size_may_be_released(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    await post(
+        admin, f"/contracts/{number}/one-off-lines", {"description": "x", "amount_cents": 500_00}
+    )
+    async with house.store.writing() as connection:
+        await connection.execute(update(waiting_lines).values(by_hand=False))
+    assert (await bill(admin, "2027-02-28"))["parked"] == 1
+    (parked,) = (await get(admin, "/parked-invoices"))["items"]
+    released = await post(admin, f"/parked-invoices/{parked['id']}/release", None, 200)
+    assert released["state"] == "issued"
+    assert await invoices(admin, number) == [("2027-03-10", [99_90, 500_00])]
+    await post(admin, f"/parked-invoices/{parked['id']}/release", None, 409)
+    await post(admin, "/parked-invoices/99/release", None, 404)
+
+
+async def test_a_run_for_a_day_already_run_and_one_while_another_runs(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    await contract(house)
+    assert (await bill(admin, "2027-02-28"))["invoices"] == 1
+    assert (await bill(admin, "2027-02-28"))["id"] is None
+    async with billing_run._alone(house):
+        refused = await post(admin, "/billing-runs", {"until": "2027-02-28"}, 409)
+    assert refused["type"].endswith("run-goes-on")
+    await post(admin, "/billing-runs", {"until": "2062-01-01"}, 422)
+    (ran,) = (await get(admin, "/billing-runs"))["items"]
+    assert (ran["until_on"], ran["invoices"], ran["amount_cents"]) == ("2027-02-28", 1, 99_90)
+
+
+async def test_a_withdrawn_plan_takes_nobody_and_keeps_whom_it_has(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    held = await get(admin, f"/contracts/{number}")
+    await post(admin, f"/plans/{held['plan_id']}/withdrawal", {}, 200)
+    await post(admin, "/plans/99/withdrawal", {}, 404)
+    assert (await get(admin, f"/plans/{held['plan_id']}"))["withdrawn_on"] == "2027-02-10"
+    body = {
+        "subscriber_id": held["subscriber_id"],
+        "plan_id": held["plan_id"],
+        "due_day": 10,
+        "login": {"username": "nova", "password": "segredo"},
+    }
+    refused = await post(admin, "/contracts", body, 422)
+    assert "was withdrawn" in refused["detail"]
+    assert (await bill(admin, "2027-02-28"))["invoices"] == 1
+
+
+async def test_terms_are_kept_and_bound(house: House, admin: httpx.AsyncClient) -> None:
+    usual = await get(admin, "/terms")
+    assert usual["issue_days_before"] == 10
+    answer = await admin.put("/api/v1/terms", json=usual | {"issue_days_before": 5})
+    assert answer.status_code == 200, answer.text
+    number = await contract(house)
+    assert (await get(admin, f"/contracts/{number}/billing"))["issue_on"] == "2027-03-05"
+    for wrong in (
+        {"reduced_credit_percent": 101},
+        {"issue_days_before": -1},
+        {"due_days": [1, 5, 10, 15, 20]},
+        {"due_days": [1, 5, 10, 15, 20, 32]},
+    ):
+        answer = await admin.put("/api/v1/terms", json=usual | wrong)
+        assert answer.status_code == 422, answer.text
+
+
+async def test_unknown_contracts_are_not_found(admin: httpx.AsyncClient) -> None:
+    assert (await admin.get("/api/v1/contracts/99/billing")).status_code == 404
+    await post(admin, "/contracts/99/plan-changes", {"plan_id": 1}, 409)
+    await post(admin, "/contracts/99/termination", {"why": "customer"}, 404)
+
+
+async def test_a_booklet_is_issued_ahead_and_a_change_issues_its_unpaid_rest_anew(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    path = f"/contracts/{number}/booklet"
+    made = await post(admin, path, {"invoices": 4})
+    assert [leaf["due_on"][5:] for leaf in made["leaves"]] == ["03-10", "04-10", "05-10", "06-10"]
+    # Asked again, there are four already.
+    assert (await post(admin, path, {"invoices": 4})) == made
+    ahead = made["leaves"][1]["invoice_id"]
+    money = {"amount_cents": 99_90, "method": "dinheiro", "reference": "1"}
+    await post(admin, "/payments", money | {"invoice_id": ahead})
+    dear = await add_plan(house, price_cents=149_90)
+    await post(
+        admin, f"/contracts/{number}/plan-changes", {"plan_id": dear, "from_on": "2027-05-10"}
+    )
+    leaves = (await get(admin, path))["leaves"]
+    assert [(leaf["due_on"][5:], leaf["amount_cents"], leaf["state"]) for leaf in leaves] == [
+        ("03-10", 99_90, "open"),
+        ("04-10", 99_90, "paid"),
+        ("05-10", 99_90, "open"),
+        ("06-10", 149_90, "open"),
+    ]
+    assert leaves[0] == made["leaves"][0]
+    assert leaves[2]["invoice_id"] != made["leaves"][2]["invoice_id"]
+    printed = await admin.get(f"/api/v1{path}", headers={"Accept": "text/html"})
+    assert printed.headers["content-type"].startswith("text/html")
+    assert "10/06/2027" in printed.text
+    assert "149,90" in printed.text
+    await post(admin, path, {"invoices": 13}, 422)
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_a_good_payer_has_a_part_of_the_price_and_loses_it_by_paying_late(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """Money rule 15, with two invoices in a row instead of six."""
+    terms = {"reward_invoices": 2, "reward_basis_points": 500}
+    assert (await admin.put("/api/v1/terms", json=terms)).status_code == 200
+    number = await contract(house)
+    shown: list[list[int]] = []
+    for month, paid_on in (("02-28", "03-09"), ("03-31", "04-09"), ("04-30", "05-20")):
+        await at(house, f"2027-{month}T09:00:00-03:00")
+        await bill(admin, f"2027-{month}")
+        await at(house, f"2027-{paid_on}T09:00:00-03:00")
+        (invoice,) = (await get(admin, f"/invoices?contract_id={number}&state=open"))["items"]
+        body = {"amount_cents": invoice["amount_due_cents"], "method": "pix", "reference": month}
+        await post(admin, "/payments", body | {"invoice_id": invoice["id"]})
+        shown.append([line["amount_cents"] for line in invoice["lines"]])
+    for until in ("2027-05-31", "2027-06-30"):
+        await at(house, f"{until}T09:00:00-03:00")
+        await bill(admin, until)
+    shown += [lines for _, lines in (await invoices(admin, number))[3:]]
+    # March and April were paid in time; May was not, which the cycle from 10 June on knows.
+    assert shown == [[99_90], [99_90], [99_90], [99_90, -5_00], [99_90]]
