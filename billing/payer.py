@@ -13,11 +13,8 @@ from billing.invoice import Invoice
 from billing.ladder import Rung
 from billing.policy import Policy
 from billing.quota import Meter
+from billing.refusal import Refused as Refused
 from billing.terms import USUAL_TERMS, Terms
-
-
-class Refused(ValueError):
-    """What was asked of an account may not be done; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
