@@ -18,10 +18,12 @@ from billing.events import (
     NoticeDrawn,
     NoticeProven,
     PaymentPosted,
+    PromiseSettled,
     PromiseTaken,
 )
 from billing.invoice import Allocation, Invoice, InvoiceState, allocate
 from billing.ladder import decide, overdue_from
+from billing.lapses import extended, settle
 from billing.ledger import credit_entry, invoice_entry, payment_entry
 from billing.payer import (
     Account,
@@ -159,8 +161,10 @@ def take_promise(
     earlier = [item for item in account.promises if item.contract_id == contract.id]
     unpaid_ids = frozenset(item.id for item in account.invoices if item.unpaid_cents)
     may_promise(promise, earlier, unpaid_ids, policy, desk.now)
-    account = replace(account, promises=(*account.promises, promise))
-    return _look(account, desk, [PromiseTaken(promise)])
+    over = {item.id: item for item in extended(account.promises, contract.id, desk)}
+    promises = (*(over.get(item.id, item) for item in account.promises), promise)
+    facts: list[Fact] = [PromiseTaken(promise), *map(PromiseSettled, over.values())]
+    return _look(replace(account, promises=promises), desk, facts)
 
 
 def place_hold(account: Account, hold: Hold, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
@@ -219,6 +223,8 @@ def review(account: Account, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
 
 def _look(account: Account, desk: Desk, facts: list[Fact]) -> tuple[Account, tuple[Fact, ...]]:
     """Every running contract judged anew; `facts` and what that added to them."""
+    account, settled = settle(account, desk)
+    facts = [*facts, *settled]
     looked: list[Contract] = []
     for contract in account.contracts:
         after, fact = (contract, None) if contract.ended_on else judged(account, contract, desk)

@@ -19,7 +19,7 @@ from billing.refusal import Refused
 
 ANSWER_DAYS: Final = 30
 SAC_DAYS: Final = 7
-# The undisputed part's bill, and a rejected part's, is there so many days before it is due.
+# The bill of the undisputed part, or of a rejected one, is there so many days before it is due.
 BILL_DAYS: Final = 5
 YEARS_BACK: Final = 3
 
@@ -39,7 +39,8 @@ class Dispute:
 
     Attributes:
         frozen_cents: what of it was unpaid when it was opened; nobody collects it meanwhile.
-        rebilled_id: the invoice that asks for the undisputed rest; None: there was none.
+        frozen_id: the invoice that holds that part: the disputed one itself if there was no
+            undisputed rest, else one of its own; None: all of it was paid.
         paid_on: first local day on which the invoice was paid anything; None: nothing was.
         answer: the reasons, as the customer is told them.
     """
@@ -53,7 +54,7 @@ class Dispute:
     author: str
     opened_at: datetime
     state: DisputeState = DisputeState.OPEN
-    rebilled_id: int | None = None
+    frozen_id: int | None = None
     paid_on: date | None = None
     answer: str = ""
     answered_by: str = ""

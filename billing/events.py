@@ -10,6 +10,7 @@ from billing.access import Access
 from billing.invoice import Allocation, Invoice
 from billing.ladder import Situation, Verdict
 from billing.ledger import Entry
+from billing.pause import Pause
 from billing.payer import Hold, Notice, Payment, Promise
 from billing.quota import Meter
 
@@ -23,7 +24,10 @@ __all__ = [
     "InvoiceIssued",
     "NoticeDrawn",
     "NoticeProven",
+    "PauseEnded",
+    "PauseTaken",
     "PaymentPosted",
+    "PromiseSettled",
     "PromiseTaken",
     "Reviewed",
 ]
@@ -88,6 +92,27 @@ class PromiseTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseSettled:
+    """A promise kept or broken."""
+
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class PauseTaken:
+    """The customer's own suspension, planned or begun."""
+
+    pause: Pause
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnded:
+    """A suspension that the customer ended, or took back, before its last day."""
+
+    pause: Pause
+
+
+@dataclass(frozen=True, slots=True)
 class HoldPlaced:
     """A hold in force until it expires."""
 
@@ -133,6 +158,9 @@ Fact = (
     | NoticeDrawn
     | NoticeProven
     | PromiseTaken
+    | PromiseSettled
+    | PauseTaken
+    | PauseEnded
     | HoldPlaced
     | AccessDecided
     | Reviewed

@@ -18,7 +18,8 @@ from billing.ladder import (
     overdue_from,
     standing_promise,
 )
-from billing.payer import Account, Contract, Desk, Refused
+from billing.pause import Pause
+from billing.payer import Account, Contract, Desk, PromiseState, Refused
 from billing.policy import Policy, PolicyError
 from billing.quota import spent_until
 
@@ -47,6 +48,7 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         if item.contract_id == contract.id
         and item.expires_at.astimezone(UTC) > desk.now.astimezone(UTC)
     ]
+    pause = coming_pause(account, contract, desk)
     return Situation(
         receivables=receivables,
         notices=tuple(item for item in notices if item.invoice_ids),
@@ -55,6 +57,8 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
             max(promised, default=None), contract.access.level, contract.rungs, today
         ),
         hold_until=max(holds, key=lambda instant: instant.astimezone(UTC), default=None),
+        paused_from=pause.starts_at(zone) if pause is not None else None,
+        paused_until=pause.stops_at(zone) if pause is not None else None,
     )
 
 
@@ -82,10 +86,13 @@ def judged(
     """
     situation = situation_of(account, contract, desk)
     verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
-    notice_on = _notice_due_on(account, contract, desk)
-    if notice_on is not None:
-        # In the past when it is due already: then the next look is now, to draw it.
-        instants = [verdict.review_on, day_start(notice_on, zone_of(desk.now))]
+    zone = zone_of(desk.now)
+    days = [_notice_due_on(account, contract, desk), lapses_on(account, contract, desk)]
+    # In the past when it is due already: then the next look is now, to draw a notice or to end
+    # what is over.
+    starts = [day_start(day, zone) for day in days if day is not None]
+    if starts:
+        instants = [verdict.review_on, *starts]
         review_on = min(filter(None, instants), key=lambda instant: instant.astimezone(UTC))
         verdict = replace(verdict, review_on=review_on)
     after = replace(
@@ -122,6 +129,29 @@ def _quota_reason(after: Contract, standing: date | None, today: date) -> str:
     if after.quota_spent_until is not None:
         return "quota_spent"
     return "quota_renewed" if standing is not None and standing <= today else "quota_changed"
+
+
+def lapses_on(account: Account, contract: Contract, desk: Desk) -> date | None:
+    """The first local day on which something of the contract is over by itself; None: nothing."""
+    days = [
+        item.until_on + ONE_DAY
+        for item in account.promises
+        if item.contract_id == contract.id and item.state is PromiseState.RUNNING
+    ]
+    return min(days, default=None)
+
+
+def coming_pause(account: Account, contract: Contract, desk: Desk) -> Pause | None:
+    """The customer's own suspension that is in force or comes next."""
+    zone = zone_of(desk.now)
+    pauses = [
+        item
+        for item in account.pauses
+        if item.contract_id == contract.id
+        and item.took_place(zone)
+        and item.stops_at(zone).astimezone(UTC) > desk.now.astimezone(UTC)
+    ]
+    return min(pauses, key=lambda item: item.from_on, default=None)
 
 
 def notice_due(account: Account, desk: Desk) -> dict[int, int]:
