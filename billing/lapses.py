@@ -7,7 +7,7 @@ from billing.events import Fact, PromiseSettled
 from billing.payer import Account, Desk, Promise, PromiseState
 
 
-def settle(account: Account, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
+def wind_up(account: Account, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
     """End whatever is over by now and needs nobody's decision."""
     unpaid_ids = frozenset(item.id for item in account.invoices if item.unpaid_cents)
     promises = tuple(_settled(item, unpaid_ids, desk) for item in account.promises)

@@ -127,7 +127,8 @@ class Account:
 class Payment:
     """Money that a provider confirmed or a person took. `amount_cents` is positive.
 
-    `paid_at` is when the payer paid; `cleared_at` when we knew. `invoice_id` None: none named.
+    `paid_at` is when the payer paid; `cleared_at` when we knew. `invoice_id` None: none named;
+    `bill_id`: every invoice of that bill is.
     """
 
     id: int
@@ -139,6 +140,57 @@ class Payment:
     paid_at: datetime
     cleared_at: datetime
     invoice_id: int | None
+    bill_id: int | None = None
+
+
+class ReversalKind(StrEnum):
+    """REFUND we sent back, CHARGEBACK a bank took back, RETURNED a Pix that went back."""
+
+    REFUND = "refund"
+    CHARGEBACK = "chargeback"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Money of a payment that went back (money rule 12). `amount_cents` is positive."""
+
+    id: int
+    kind: ReversalKind
+    payment_id: int
+    provider: str
+    external_id: str
+    amount_cents: int
+    author: str
+    reason: str
+    at: datetime
+
+
+class CorrectionKind(StrEnum):
+    """What is done to an issued invoice; RESTORATION undoes RENEGOTIATION."""
+
+    CREDIT_NOTE = "credit_note"
+    DEBIT_NOTE = "debit_note"
+    VOID = "void"
+    WRITE_OFF = "write_off"
+    RENEGOTIATION = "renegotiation"
+    RESTORATION = "restoration"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A change of an issued invoice, by whom and why. `amount_cents` is not negative.
+
+    Of a void, a write-off and an agreement's two it is what the invoice's principal changes by.
+    """
+
+    id: int
+    kind: CorrectionKind
+    invoice_id: int
+    amount_cents: int
+    author: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 Ended contracts are not looked at and ask for no notice.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date
 
 from billing.calendar import ONE_DAY, day_start, zone_of
-from billing.events import AccessDecided, Reviewed
+from billing.events import AccessDecided, Fact, Reviewed
 from billing.invoice import Invoice
 from billing.ladder import (
     CoveringNotice,
@@ -18,8 +19,9 @@ from billing.ladder import (
     overdue_from,
     standing_promise,
 )
+from billing.lapses import wind_up
 from billing.pause import Pause
-from billing.payer import Account, Contract, Desk, PromiseState, Refused
+from billing.payer import Account, Contract, Desk, Notice, PromiseState, Refused
 from billing.policy import Policy, PolicyError
 from billing.quota import spent_until
 
@@ -36,7 +38,7 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         CoveringNotice(
             notice.id,
             notice.proven_at.astimezone(zone).date(),
-            unpaid_ids.intersection(notice.amounts_cents),
+            unpaid_ids.intersection(covered_by(account, notice)),
         )
         for notice in account.notices
         if notice.proven_at is not None and notice.failed_at is None
@@ -177,17 +179,46 @@ def notice_due(account: Account, desk: Desk) -> dict[int, int]:
 def _notice_due_on(account: Account, contract: Contract, desk: Desk) -> date | None:
     """The first local day on which this contract's invoices ask for a notice; None: never."""
     zone, policy = zone_of(desk.now), policy_of(contract, desk)
-    covered = {i for item in account.notices if item.failed_at is None for i in item.amounts_cents}
+    covered = {
+        number
+        for item in account.notices
+        if item.failed_at is None
+        for number in covered_by(account, item)
+    }
     days: list[date] = []
     for invoice in unpaid_invoices(account, contract):
         if invoice.id not in covered:
             failed = (
                 item.failed_at.astimezone(zone).date() + ONE_DAY
                 for item in account.notices
-                if item.failed_at is not None and invoice.id in item.amounts_cents
+                if item.failed_at is not None and invoice.id in covered_by(account, item)
             )
             days.append(max([notice_from(invoice.due_on, policy, desk.calendar), *failed]))
     return min(days, default=None)
+
+
+def covered_by(account: Account, notice: Notice) -> frozenset[int]:
+    """The invoices that a notice covers: those it lists, but none that was reopened after it."""
+    reopened = {
+        invoice.id
+        for invoice in account.invoices
+        if invoice.reopened_at is not None
+        and notice.drawn_at.astimezone(UTC) <= invoice.reopened_at.astimezone(UTC)
+    }
+    return frozenset(notice.amounts_cents) - reopened
+
+
+def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, tuple[Fact, ...]]:
+    """How every verb ends: each running contract judged anew, and what that adds to the facts."""
+    account, over = wind_up(account, desk)
+    looked: list[Contract] = []
+    told = [*facts, *over]
+    for contract in account.contracts:
+        after, fact = (contract, None) if contract.ended_on else judged(account, contract, desk)
+        looked.append(after)
+        if fact is not None:
+            told.append(fact)
+    return replace(account, contracts=tuple(looked)), tuple(told)
 
 
 def running(account: Account) -> list[Contract]:

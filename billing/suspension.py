@@ -3,12 +3,11 @@
 from dataclasses import replace
 from datetime import UTC
 
-from billing.account import review
 from billing.calendar import next_bank_day, zone_of
 from billing.events import Fact, PauseEnded, PauseTaken
 from billing.pause import Pause, may_pause
 from billing.payer import Account, Desk, Refused
-from billing.standing import running_contract, unpaid_invoices
+from billing.standing import look, running_contract, unpaid_invoices
 
 
 def suspend(account: Account, pause: Pause, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
@@ -27,8 +26,7 @@ def suspend(account: Account, pause: Pause, desk: Desk) -> tuple[Account, tuple[
     earlier = [item for item in account.pauses if item.contract_id == contract.id]
     may_pause(pause, earlier, overdue_ids, zone_of(desk.now))
     account = replace(account, pauses=(*account.pauses, pause))
-    account, facts = review(account, desk)
-    return account, (PauseTaken(pause), *facts)
+    return look(account, desk, [PauseTaken(pause)])
 
 
 def resume(account: Account, pause_id: int, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
@@ -46,5 +44,4 @@ def resume(account: Account, pause_id: int, desk: Desk) -> tuple[Account, tuple[
         raise Refused(f"suspension {pause_id} is over since {over_at.isoformat()}")
     ended = replace(pause, ended_at=desk.now)
     pauses = tuple(ended if item is pause else item for item in account.pauses)
-    account, facts = review(replace(account, pauses=pauses), desk)
-    return account, (PauseEnded(ended), *facts)
+    return look(replace(account, pauses=pauses), desk, [PauseEnded(ended)])
