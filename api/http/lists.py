@@ -55,6 +55,7 @@ _LISTS = {
     "contract": "/api/v1/contracts",
     "invoice": "/api/v1/invoices",
     "payment": "/api/v1/payments",
+    "bill": "/api/v1/bills",
     "session": "/api/v1/sessions",
     "notice": "/api/v1/notices",
     "action": "/api/v1/actions",

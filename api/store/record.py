@@ -135,6 +135,28 @@ async def write_suspense(
     return written
 
 
+async def write_suspense_reversal(
+    connection: AsyncConnection, reversal: Reversal, entry: Entry, correlation_id: str
+) -> Written:
+    """Write that money which waited in suspense went back."""
+    written = Written()
+    row = _reversal_row(reversal, 0, correlation_id)
+    entry_id = await _post(connection, entry, correlation_id, {"reversals": [row]}, written)
+    await connection.execute(_INSERT_REVERSAL, row | {"entry_id": entry_id})
+    written.tell(
+        "payment.reversed",
+        f"payment:{reversal.payment_id}",
+        kind=reversal.kind.value,
+        external_id=reversal.external_id,
+        amount_cents=reversal.amount_cents,
+        credit_cents=0,
+        author=reversal.author,
+        reason=reversal.reason,
+        reopened={},
+    )
+    return written
+
+
 @dataclass(frozen=True, slots=True)
 class _Pen:
     connection: AsyncConnection
@@ -178,14 +200,7 @@ class _Pen:
                 assert_never(fact)
 
     async def _invoice_issued(self, invoice: Invoice, entry: Entry) -> None:
-        row = {
-            "id": invoice.id,
-            "contract_id": invoice.contract_id,
-            "issued_at": invoice.issued_at,
-            "bill_id": invoice.bill_id,
-            **standing_of(invoice),
-        }
-        lines = [_line_row(invoice, n) for n in range(len(invoice.lines))]
+        row, lines = invoice_rows(invoice)
         await self.connection.execute(_INSERT_INVOICE, row)
         await self.connection.execute(_INSERT_LINE, lines)
         await self._post(entry, invoices=[row], invoice_lines=lines)
@@ -203,6 +218,7 @@ class _Pen:
             "subscriber_id": self.subscriber_id,
             "credit_cents": fact.credit_cents,
             "state": "posted",
+            "suspense_reason": None,
         }
         shares = [_allocation_row(payment.id, item) for item in fact.allocations]
         standings = [_standing(invoice) for invoice in fact.invoices]
@@ -235,9 +251,7 @@ class _Pen:
         shares = [_allocation_row(payment.id, item) for item in fact.allocations]
         standings = [_standing(invoice) for invoice in fact.invoices]
         await self._post(fact.entry, payments=[row], allocations=shares, invoices=standings)
-        await self.connection.execute(
-            _UPDATE_PAYMENT, {"which": payment.id, **_without_id(row), "suspense_reason": None}
-        )
+        await self.connection.execute(_UPDATE_PAYMENT, {"which": payment.id, **_without_id(row)})
         await self._allocate(shares, standings)
         self.written.tell(
             "payment.assigned",
@@ -257,7 +271,7 @@ class _Pen:
 
     async def _payment_reversed(self, fact: PaymentReversed) -> None:
         reversal = fact.reversal
-        row = reversal_row(reversal, fact.credit_cents, self.correlation_id)
+        row = _reversal_row(reversal, fact.credit_cents, self.correlation_id)
         shares = [_taken_row(share, "reversal_id", reversal.id) for share in fact.taken]
         standings = [_standing(invoice) for invoice in fact.invoices]
         entry_id = await self._post(
@@ -448,6 +462,18 @@ def _payment_row(payment: Payment, correlation_id: str) -> dict[str, object]:
     return {**asdict(payment), "correlation_id": correlation_id}
 
 
+def invoice_rows(invoice: Invoice) -> tuple[Row, list[Row]]:
+    """The rows of a newly issued invoice: of `invoices`, and of `invoice_lines`."""
+    row = {
+        "id": invoice.id,
+        "contract_id": invoice.contract_id,
+        "issued_at": invoice.issued_at,
+        "bill_id": invoice.bill_id,
+        **standing_of(invoice),
+    }
+    return row, [_line_row(invoice, n) for n in range(len(invoice.lines))]
+
+
 def _line_row(invoice: Invoice, position: int) -> Row:
     line = invoice.lines[position]
     row = {"invoice_id": invoice.id, "position": position, **asdict(line)}
@@ -479,8 +505,7 @@ def _standing(invoice: Invoice) -> Row:
     return {"id": invoice.id, **standing_of(invoice)}
 
 
-def reversal_row(reversal: Reversal, credit_cents: int, correlation_id: str) -> Row:
-    """A row of `reversals`, but for its entry."""
+def _reversal_row(reversal: Reversal, credit_cents: int, correlation_id: str) -> Row:
     return {
         **asdict(reversal),
         "kind": reversal.kind.value,
