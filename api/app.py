@@ -7,13 +7,16 @@ from prometheus_client import CollectorRegistry
 
 from api.house import House
 from api.http import (
+    agreements,
     catalog,
     corrections,
+    disputes,
     health,
     ladder,
     ledger,
     money,
     network,
+    pauses,
     policies,
     proof,
     staff,
@@ -64,6 +67,9 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
         corrections,
         ledger,
         ladder,
+        agreements,
+        disputes,
+        pauses,
         policies,
         network,
         usage,
