@@ -7,15 +7,18 @@ from prometheus_client import CollectorRegistry
 
 from api.house import House
 from api.http import (
+    agreements,
     billing,
     catalog,
     contract_billing,
     corrections,
+    disputes,
     health,
     ladder,
     ledger,
     money,
     network,
+    pauses,
     policies,
     proof,
     staff,
@@ -61,7 +64,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     v1 = APIRouter(prefix="/api/v1", responses=responses(400))
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
-        *(ladder, policies, network, usage, proof),
+        *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
     ):
         v1.include_router(part.router)
     app.include_router(v1)

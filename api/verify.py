@@ -71,6 +71,9 @@ _MONEY = {
             select c.subscriber_id, k.credit_cents
             from corrections k
                 join invoices i on i.id = k.invoice_id join contracts c on c.id = i.contract_id
+            union all
+            select c.subscriber_id, d.compensation_cents
+            from disputes d join contracts c on c.id = d.contract_id
         ), left_over as (
             select id, sum(cents) as cents from moved group by id
         ), posted as (
@@ -104,6 +107,19 @@ _MONEY = {
         select p.id, p.amount_cents, sum(r.amount_cents)
         from payments p join reversals r on r.payment_id = p.id
         group by p.id having sum(r.amount_cents) > p.amount_cents
+    """,
+    "the ledger has {1} cents {0}, its invoices have {2}": """
+        with owed as (
+            select coalesce(sum(amount_cents - discount_cents - paid_cents), 0) as cents
+            from invoices where state = 'disputed'
+        ), posted as (
+            select coalesce(sum(cents), 0) as cents from ledger_postings where account = 'disputed'
+        )
+        select 'disputed', p.cents, o.cents from owed o, posted p where p.cents <> o.cents
+    """,
+    "the ledger has {1} cents {0} that are on no instalment, not {2}": """
+        select 'renegotiated', sum(cents), 0 from ledger_postings
+        where account = 'renegotiated' having sum(cents) <> 0
     """,
     "the ledger has {1} cents from {0}, its payments add up to {2}": """
         with moved as (

@@ -12,8 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from billing.correct import add_note, void_invoice, write_off_invoice
-from billing.events import Fact, HoldPlaced, NoticeDrawn, NoticeProven, PromiseTaken
+from billing.events import Fact, HoldPlaced, NoticeDrawn, NoticeProven, PromiseSettled, PromiseTaken
 from billing.ladder import decide, overdue_from
+from billing.lapses import extended
 from billing.payer import (
     Account,
     Contract,
@@ -92,8 +93,10 @@ def take_promise(
     earlier = [item for item in account.promises if item.contract_id == contract.id]
     unpaid_ids = frozenset(item.id for item in account.invoices if item.unpaid_cents)
     may_promise(promise, earlier, unpaid_ids, policy, desk.now)
-    account = replace(account, promises=(*account.promises, promise))
-    return look(account, desk, [PromiseTaken(promise)])
+    over = {item.id: item for item in extended(account.promises, contract.id, desk)}
+    promises = (*(over.get(item.id, item) for item in account.promises), promise)
+    facts: list[Fact] = [PromiseTaken(promise), *map(PromiseSettled, over.values())]
+    return look(replace(account, promises=promises), desk, facts)
 
 
 def place_hold(account: Account, hold: Hold, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:

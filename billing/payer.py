@@ -9,16 +9,16 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from billing.access import Access, Rates
+from billing.agreement import Agreement
 from billing.calendar import Calendar
+from billing.dispute import Dispute
 from billing.invoice import Invoice
 from billing.ladder import Rung
+from billing.pause import Pause
 from billing.policy import Policy
 from billing.quota import Meter
+from billing.refusal import Refused as Refused
 from billing.terms import USUAL_TERMS, Terms
-
-
-class Refused(ValueError):
-    """What was asked of an account may not be done; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,22 @@ class Notice:
     failed_at: datetime | None = None
 
 
+class AuthorKind(StrEnum):
+    """Who asked: an operator, or the customer without one."""
+
+    OPERATOR = "operator"
+    CUSTOMER = "customer"
+
+
+class PromiseState(StrEnum):
+    """RUNNING until it is KEPT (its debt is paid), BROKEN (its last day is over) or EXTENDED."""
+
+    RUNNING = "running"
+    EXTENDED = "extended"
+    KEPT = "kept"
+    BROKEN = "broken"
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """Promise-to-pay for one contract (rule 9). `until_on` is its last local day.
@@ -49,6 +65,9 @@ class Promise:
     until_on: date
     author: str
     debt_invoice_ids: tuple[int, ...]
+    author_kind: AuthorKind = AuthorKind.OPERATOR
+    state: PromiseState = PromiseState.RUNNING
+    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +105,11 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One payer under lock. `invoices` are the open ones and those a promise still refers to."""
+    """One payer under lock. `invoices` are the open ones and those a promise still refers to.
+
+    `agreements` are those not over yet, each with its old invoices among `invoices`, and the last
+    broken one of each contract.
+    """
 
     subscriber_id: int
     credit_cents: int
@@ -95,6 +118,9 @@ class Account:
     notices: tuple[Notice, ...] = ()
     promises: tuple[Promise, ...] = ()
     holds: tuple[Hold, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    pauses: tuple[Pause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +167,10 @@ class Reversal:
 
 
 class CorrectionKind(StrEnum):
-    """What is done to an issued invoice; RESTORATION undoes RENEGOTIATION."""
+    """What is done to an issued invoice.
+
+    RESTORATION undoes RENEGOTIATION, RELEASE undoes DISPUTE.
+    """
 
     CREDIT_NOTE = "credit_note"
     DEBIT_NOTE = "debit_note"
@@ -149,6 +178,8 @@ class CorrectionKind(StrEnum):
     WRITE_OFF = "write_off"
     RENEGOTIATION = "renegotiation"
     RESTORATION = "restoration"
+    DISPUTE = "dispute"
+    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)

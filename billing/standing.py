@@ -5,9 +5,11 @@ Ended contracts are not looked at and ask for no notice.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
+from billing.agreement import Agreement, AgreementState, breaks_on
 from billing.calendar import ONE_DAY, day_start, zone_of
+from billing.dispute import stood_still
 from billing.events import AccessDecided, Fact, Reviewed
 from billing.invoice import Invoice
 from billing.ladder import (
@@ -19,6 +21,8 @@ from billing.ladder import (
     overdue_from,
     standing_promise,
 )
+from billing.lapses import awaits_first_payment, lapses_on, wind_up
+from billing.pause import Pause
 from billing.payer import Account, Contract, Desk, Notice, Refused
 from billing.policy import Policy, PolicyError
 from billing.quota import spent_until
@@ -31,15 +35,29 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         Receivable(invoice.id, invoice.due_on, invoice.unpaid_cents)
         for invoice in unpaid_invoices(account, contract)
     )
+    agreed = renegotiated(account, contract, desk)
+    old_ids = frozenset().union(*(item.old_invoice_ids for item in agreed))
+    # Until its first payment, what an agreement replaces still says how the line stands.
+    receivables += tuple(
+        Receivable(invoice.id, invoice.due_on, invoice.rest_cents)
+        for invoice in account.invoices
+        if invoice.id in old_ids
+    )
+    breaks = [breaks_on(item, account.invoices, desk.terms.agreement_grace_days) for item in agreed]
+    broken = [
+        item.settled_at.astimezone(zone).date()
+        for item in account.agreements
+        if item.contract_id == contract.id
+        and item.state is AgreementState.BROKEN
+        and item.settled_at is not None
+        and item.rungs
+    ]
     unpaid_ids = frozenset(item.invoice_id for item in receivables)
     notices = [
-        CoveringNotice(
-            notice.id,
-            notice.proven_at.astimezone(zone).date(),
-            unpaid_ids.intersection(covered_by(account, notice)),
-        )
+        covering
         for notice in account.notices
-        if notice.proven_at is not None and notice.failed_at is None
+        if notice.failed_at is None
+        for covering in _coverings(account, notice, unpaid_ids, desk)
     ]
     promised = [item.until_on for item in account.promises if item.contract_id == contract.id]
     holds = [
@@ -48,14 +66,23 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         if item.contract_id == contract.id
         and item.expires_at.astimezone(UTC) > desk.now.astimezone(UTC)
     ]
+    pause = coming_pause(account, contract, desk)
     return Situation(
         receivables=receivables,
-        notices=tuple(item for item in notices if item.invoice_ids),
+        notices=tuple(notices),
         rungs=contract.rungs,
         promise_until=standing_promise(
             max(promised, default=None), contract.access.level, contract.rungs, today
         ),
         hold_until=max(holds, key=lambda instant: instant.astimezone(UTC), default=None),
+        agreed_until=max(
+            (day_start(day, zone) for day in breaks if day is not None),
+            key=lambda instant: instant.astimezone(UTC),
+            default=None,
+        ),
+        broken_on=max(broken, default=None),
+        paused_from=pause.starts_at(zone) if pause is not None else None,
+        paused_until=pause.stops_at(zone) if pause is not None else None,
     )
 
 
@@ -83,10 +110,13 @@ def judged(
     """
     situation = situation_of(account, contract, desk)
     verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
-    notice_on = _notice_due_on(account, contract, desk)
-    if notice_on is not None:
-        # In the past when it is due already: then the next look is now, to draw it.
-        instants = [verdict.review_on, day_start(notice_on, zone_of(desk.now))]
+    zone = zone_of(desk.now)
+    days = [_notice_due_on(account, contract, desk), lapses_on(account, contract, desk)]
+    # In the past when it is due already: then the next look is now, to draw a notice or to end
+    # what is over.
+    starts = [day_start(day, zone) for day in days if day is not None]
+    if starts:
+        instants = [verdict.review_on, *starts]
         review_on = min(filter(None, instants), key=lambda instant: instant.astimezone(UTC))
         verdict = replace(verdict, review_on=review_on)
     after = replace(
@@ -123,6 +153,29 @@ def _quota_reason(after: Contract, standing: date | None, today: date) -> str:
     if after.quota_spent_until is not None:
         return "quota_spent"
     return "quota_renewed" if standing is not None and standing <= today else "quota_changed"
+
+
+def renegotiated(account: Account, contract: Contract, desk: Desk) -> list[Agreement]:
+    """The contract's agreements under which access still waits for the first payment."""
+    policy = policy_of(contract, desk)
+    return [
+        item
+        for item in account.agreements
+        if item.contract_id == contract.id and awaits_first_payment(item, account.invoices, policy)
+    ]
+
+
+def coming_pause(account: Account, contract: Contract, desk: Desk) -> Pause | None:
+    """The customer's own suspension that is in force or comes next."""
+    zone = zone_of(desk.now)
+    pauses = [
+        item
+        for item in account.pauses
+        if item.contract_id == contract.id
+        and item.took_place(zone)
+        and item.stops_at(zone).astimezone(UTC) > desk.now.astimezone(UTC)
+    ]
+    return min(pauses, key=lambda item: item.from_on, default=None)
 
 
 def notice_due(account: Account, desk: Desk) -> dict[int, int]:
@@ -174,13 +227,43 @@ def covered_by(account: Account, notice: Notice) -> frozenset[int]:
         if invoice.reopened_at is not None
         and notice.drawn_at.astimezone(UTC) <= invoice.reopened_at.astimezone(UTC)
     }
-    return frozenset(notice.amounts_cents) - reopened
+    # A disputed part that is billed apart keeps the notice that it had.
+    apart = {
+        item.frozen_id: item.invoice_id
+        for item in account.disputes
+        if item.frozen_id is not None
+        and notice.drawn_at.astimezone(UTC) <= item.opened_at.astimezone(UTC)
+    }
+    listed = frozenset(notice.amounts_cents) - reopened
+    return listed | {number for number, origin_id in apart.items() if origin_id in listed}
+
+
+def _coverings(
+    account: Account, notice: Notice, unpaid_ids: frozenset[int], desk: Desk
+) -> list[CoveringNotice]:
+    """A proven notice as the ladder counts it: later for what a dispute held up (rule 11)."""
+    if notice.proven_at is None:
+        return []
+    proven_on = notice.proven_at.astimezone(zone_of(desk.now)).date()
+    by_day: dict[date, set[int]] = {}
+    for number in unpaid_ids.intersection(covered_by(account, notice)):
+        days = sum(
+            stood_still(item, proven_on, desk.now.date())
+            for item in account.disputes
+            if item.frozen_id == number
+        )
+        by_day.setdefault(proven_on + timedelta(days=days), set()).add(number)
+    return [
+        CoveringNotice(notice.id, day, frozenset(numbers))
+        for day, numbers in sorted(by_day.items())
+    ]
 
 
 def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, tuple[Fact, ...]]:
     """How every verb ends: each running contract judged anew, and what that adds to the facts."""
+    account, over = wind_up(account, desk)
     looked: list[Contract] = []
-    told = list(facts)
+    told = [*facts, *over]
     for contract in account.contracts:
         after, fact = (contract, None) if contract.ended_on else judged(account, contract, desk)
         looked.append(after)

@@ -253,6 +253,8 @@ class NewPromise(Body):
     model_config = example({"until_on": "2026-09-24"})
 
     until_on: Day
+    # Whose wish it is: `customer` where no operator stood between.
+    author_kind: Literal["operator", "customer"] = "operator"
 
 
 class NewHold(Body):

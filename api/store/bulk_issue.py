@@ -8,9 +8,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import chain
-from api.store.accounts import write_rungs
 from api.store.bulk import copy_rows, draw_ids
 from api.store.record import Written, invoice_rows, issued_item
+from api.store.rungs import write_rungs
 from api.store.tables import invoice_lines, invoices, ledger_entries, ledger_postings
 from billing.events import InvoiceIssued, Reviewed
 

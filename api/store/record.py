@@ -9,9 +9,10 @@ from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import chain, situations
-from api.store.accounts import write_rungs
 from api.store.audit import Item
 from api.store.invoices import standing_of
+from api.store.record_agreed import write_agreed
+from api.store.rungs import write_rungs
 from api.store.tables import (
     access_decisions,
     allocations,
@@ -36,17 +37,26 @@ from billing.account import (
 )
 from billing.events import (
     AccessDecided,
+    AgreementAccepted,
+    AgreementBroken,
+    AgreementMoved,
+    AgreementOffered,
     Allocation,
     CreditUsed,
+    DisputeAnswered,
+    DisputeOpened,
     Fact,
     HoldPlaced,
     InvoiceCorrected,
     InvoiceIssued,
     NoticeDrawn,
     NoticeProven,
+    PauseEnded,
+    PauseTaken,
     PaymentAssigned,
     PaymentPosted,
     PaymentReversed,
+    PromiseSettled,
     PromiseTaken,
     Reviewed,
 )
@@ -190,6 +200,18 @@ class _Pen:
                 await self._promise_taken(promise)
             case HoldPlaced(hold=hold):
                 await self._hold_placed(hold)
+            case (
+                PromiseSettled()
+                | AgreementOffered()
+                | AgreementMoved()
+                | AgreementAccepted()
+                | AgreementBroken()
+                | DisputeOpened()
+                | DisputeAnswered()
+                | PauseTaken()
+                | PauseEnded()
+            ):
+                await write_agreed(self.connection, fact, self._post, self._tell)
             case AccessDecided():
                 await self._access_decided(fact)
             case Reviewed(contract_id=contract_id, verdict=verdict):
@@ -325,6 +347,9 @@ class _Pen:
         for row in standings:
             await self.connection.execute(_UPDATE_INVOICE, {"which": row["id"], **_without_id(row)})
 
+    def _tell(self, action: str, subject: str, data: dict[str, object]) -> None:
+        self.written.audits.append(Item(action, subject, data))
+
     async def _post(self, entry: Entry, **rows: Sequence[Row]) -> int:
         return await _post(self.connection, entry, self.correlation_id, rows, self.written)
 
@@ -348,13 +373,16 @@ class _Pen:
         )
 
     async def _promise_taken(self, promise: Promise) -> None:
-        await self.connection.execute(_INSERT_PROMISE, asdict(promise))
+        row = asdict(promise)
+        row |= {"author_kind": promise.author_kind.value, "state": promise.state.value}
+        await self.connection.execute(_INSERT_PROMISE, row)
         self.written.tell(
             "promise.taken",
             f"contract:{promise.contract_id}",
             promise_id=promise.id,
             until_on=promise.until_on.isoformat(),
             author=promise.author,
+            author_kind=promise.author_kind.value,
             debt_invoice_ids=list(promise.debt_invoice_ids),
         )
 
