@@ -62,7 +62,11 @@ def examples() -> list[Example]:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    return {key: value for key, value in (item.split("=", 1) for item in text.split("; "))}
+    found = {}
+    for item in text.split("; "):
+        key, _, value = item.partition("=")
+        found[key] = value
+    return found
 
 
 def wrong_equations(example: Example) -> list[str]:
