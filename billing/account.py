@@ -3,39 +3,37 @@
 Every change is a function `(account, what happened, desk) -> (account, facts)`. It is pure: the
 shell loads the account under lock, calls, saves the facts in the same transaction. Each ends by
 looking at every contract anew, so access is recomputed from facts and never nudged.
+
+The verbs of money are in `billing.settle`, `billing.reverse` and `billing.correct`, and named here
+again.
 """
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
-from billing.calendar import zone_of
-from billing.events import (
-    CreditUsed,
-    Fact,
-    HoldPlaced,
-    InvoiceChanged,
-    InvoiceIssued,
-    NoticeDrawn,
-    NoticeProven,
-    PaymentPosted,
-    PromiseTaken,
-)
-from billing.invoice import Allocation, Invoice, InvoiceState, allocate
+from billing.correct import add_note, void_invoice, write_off_invoice
+from billing.events import Fact, HoldPlaced, NoticeDrawn, NoticeProven, PromiseSettled, PromiseTaken
 from billing.ladder import decide, overdue_from
-from billing.ledger import credit_entry, invoice_entry, payment_entry
+from billing.lapses import extended
 from billing.payer import (
     Account,
     Contract,
+    Correction,
+    CorrectionKind,
     Desk,
     Hold,
     Notice,
     Payment,
     Promise,
     Refused,
+    Reversal,
+    ReversalKind,
 )
 from billing.promise import may_promise
+from billing.reverse import reverse_payment
+from billing.settle import assign_payment, clear_payment, issue_invoice
 from billing.standing import (
-    judged,
+    look,
     notice_due,
     policy_of,
     running_contract,
@@ -46,12 +44,18 @@ from billing.standing import (
 __all__ = [
     "Account",
     "Contract",
+    "Correction",
+    "CorrectionKind",
     "Desk",
     "Hold",
     "Notice",
     "Payment",
     "Promise",
     "Refused",
+    "Reversal",
+    "ReversalKind",
+    "add_note",
+    "assign_payment",
     "clear_payment",
     "draw_notice",
     "issue_invoice",
@@ -59,83 +63,13 @@ __all__ = [
     "place_hold",
     "policy_of",
     "prove_notice",
+    "reverse_payment",
     "review",
     "situation_of",
     "take_promise",
+    "void_invoice",
+    "write_off_invoice",
 ]
-
-
-def issue_invoice(
-    account: Account, invoice: Invoice, desk: Desk
-) -> tuple[Account, tuple[Fact, ...]]:
-    """Put a new invoice on a contract; customer credit pays it as far as it goes.
-
-    Raises:
-        Refused: the contract is not this payer's or has ended, or the amount is not positive.
-    """
-    contract = running_contract(account, invoice.contract_id)
-    if not invoice.lines:
-        raise Refused("an invoice needs at least one line")
-    if invoice.amount_cents <= 0:
-        raise Refused(f"an invoice's lines must add up to more than 0, not {invoice.amount_cents}")
-    if invoice.state is not InvoiceState.OPEN or invoice.paid_cents:
-        raise Refused("a new invoice is open and unpaid")
-    if any(known.id == invoice.id for known in account.invoices):
-        raise Refused(f"invoice {invoice.id} is already issued")
-    facts: list[Fact] = [InvoiceIssued(invoice, invoice_entry(invoice))]
-    credit_cents = account.credit_cents
-    if credit_cents:
-        # The credit was there before the invoice, so nothing that it pays is late.
-        paid_on = min(desk.now.date(), invoice.due_on)
-        invoice, allocation, credit_cents = allocate(
-            invoice, credit_cents, policy_of(contract, desk), desk.calendar, paid_on
-        )
-        entry = credit_entry(invoice, allocation, account.subscriber_id, desk.now)
-        facts += [CreditUsed(allocation, entry), InvoiceChanged(invoice)]
-    account = replace(account, invoices=(*account.invoices, invoice), credit_cents=credit_cents)
-    return _look(account, desk, facts)
-
-
-def clear_payment(
-    account: Account, payment: Payment, desk: Desk
-) -> tuple[Account, tuple[Fact, ...]]:
-    """Let a payment pay what is owed (money rule 7); what is over becomes credit.
-
-    The invoice that it names comes first, if that is open; then every other open invoice, oldest
-    due date first. Late charges are those of the payment's own local date.
-
-    Raises:
-        Refused: the amount is not positive.
-    """
-    if payment.amount_cents <= 0:
-        raise Refused(f"a payment must be more than 0 cents, not {payment.amount_cents}")
-    # A payer's clock may run ahead of ours; nobody owes tomorrow's interest for it.
-    paid_on = min(payment.paid_at.astimezone(zone_of(desk.now)).date(), desk.now.date())
-    contracts = {contract.id: contract for contract in account.contracts}
-    changed: dict[int, Invoice] = {}
-    shares: list[tuple[int, Allocation]] = []
-    left_cents = payment.amount_cents
-    for invoice in sorted(account.invoices, key=lambda item: _paying_order(item, payment)):
-        if left_cents == 0 or invoice.unpaid_cents == 0:
-            continue
-        policy = policy_of(contracts[invoice.contract_id], desk)
-        after, allocation, left_cents = allocate(
-            invoice, left_cents, policy, desk.calendar, paid_on
-        )
-        changed[invoice.id] = after
-        shares.append((invoice.contract_id, allocation))
-    account = replace(
-        account,
-        invoices=tuple(changed.get(invoice.id, invoice) for invoice in account.invoices),
-        credit_cents=account.credit_cents + left_cents,
-    )
-    posted = PaymentPosted(
-        payment=payment,
-        allocations=tuple(allocation for _, allocation in shares),
-        credit_cents=left_cents,
-        entry=payment_entry(payment, shares, account.subscriber_id),
-    )
-    return _look(account, desk, [posted, *(InvoiceChanged(after) for after in changed.values())])
 
 
 def take_promise(
@@ -159,8 +93,10 @@ def take_promise(
     earlier = [item for item in account.promises if item.contract_id == contract.id]
     unpaid_ids = frozenset(item.id for item in account.invoices if item.unpaid_cents)
     may_promise(promise, earlier, unpaid_ids, policy, desk.now)
-    account = replace(account, promises=(*account.promises, promise))
-    return _look(account, desk, [PromiseTaken(promise)])
+    over = {item.id: item for item in extended(account.promises, contract.id, desk)}
+    promises = (*(over.get(item.id, item) for item in account.promises), promise)
+    facts: list[Fact] = [PromiseTaken(promise), *map(PromiseSettled, over.values())]
+    return look(replace(account, promises=promises), desk, facts)
 
 
 def place_hold(account: Account, hold: Hold, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
@@ -176,7 +112,7 @@ def place_hold(account: Account, hold: Hold, desk: Desk) -> tuple[Account, tuple
     if hold.expires_at.astimezone(UTC) <= desk.now.astimezone(UTC):
         raise Refused("a hold must expire later than now")
     account = replace(account, holds=(*account.holds, hold))
-    return _look(account, desk, [HoldPlaced(hold)])
+    return look(account, desk, [HoldPlaced(hold)])
 
 
 def draw_notice(account: Account, notice_id: int, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
@@ -190,7 +126,7 @@ def draw_notice(account: Account, notice_id: int, desk: Desk) -> tuple[Account, 
         raise Refused(f"no notice is due to subscriber {account.subscriber_id}")
     notice = Notice(notice_id, desk.now, amounts_cents)
     account = replace(account, notices=(*account.notices, notice))
-    return _look(account, desk, [NoticeDrawn(notice)])
+    return look(account, desk, [NoticeDrawn(notice)])
 
 
 def prove_notice(
@@ -205,27 +141,13 @@ def prove_notice(
     if notice is None or notice.failed_at is not None:
         raise Refused(f"notice {notice_id} does not wait for delivery; draw the one that is due")
     if notice.proven_at is not None:
-        return _look(account, desk, [])
+        return look(account, desk, [])
     proven = replace(notice, proven_at=proven_at)
     notices = tuple(proven if item is notice else item for item in account.notices)
     facts: list[Fact] = [NoticeProven(notice_id, proven_at)]
-    return _look(replace(account, notices=notices), desk, facts)
+    return look(replace(account, notices=notices), desk, facts)
 
 
 def review(account: Account, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
     """Look at every running contract; nothing happened but time."""
-    return _look(account, desk, [])
-
-
-def _look(account: Account, desk: Desk, facts: list[Fact]) -> tuple[Account, tuple[Fact, ...]]:
-    """Every running contract judged anew; `facts` and what that added to them."""
-    looked: list[Contract] = []
-    for contract in account.contracts:
-        after, fact = (contract, None) if contract.ended_on else judged(account, contract, desk)
-        looked.append(after)
-        facts = facts if fact is None else [*facts, fact]
-    return replace(account, contracts=tuple(looked)), tuple(facts)
-
-
-def _paying_order(invoice: Invoice, payment: Payment) -> tuple[bool, date, int]:
-    return invoice.id != payment.invoice_id, invoice.due_on, invoice.id
+    return look(account, desk, [])

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from billing.access import Access
-from billing.invoice import Allocation, Invoice
+from billing.invoice import Allocation, Invoice, Share
 from billing.ladder import Situation, Verdict
 from billing.ledger import Entry
-from billing.payer import Hold, Notice, Payment, Promise
+from billing.pause import Pause
+from billing.payer import Correction, Hold, Notice, Payment, Promise, Reversal
 from billing.quota import Meter
 
 __all__ = [
@@ -19,11 +20,16 @@ __all__ = [
     "CreditUsed",
     "Fact",
     "HoldPlaced",
-    "InvoiceChanged",
+    "InvoiceCorrected",
     "InvoiceIssued",
     "NoticeDrawn",
     "NoticeProven",
+    "PauseEnded",
+    "PauseTaken",
+    "PaymentAssigned",
     "PaymentPosted",
+    "PaymentReversed",
+    "PromiseSettled",
     "PromiseTaken",
     "Reviewed",
 ]
@@ -42,26 +48,65 @@ class InvoiceIssued:
 
 @dataclass(frozen=True, slots=True)
 class PaymentPosted:
-    """Money in the ledger. What the allocations leave over is `credit_cents`."""
+    """Money in the ledger. What the allocations leave over is `credit_cents`.
+
+    `invoices` stand as they do after it, in the order of the allocations.
+    """
 
     payment: Payment
     allocations: tuple[Allocation, ...]
     credit_cents: int
     entry: Entry
+    invoices: tuple[Invoice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentAssigned:
+    """Money that waited in suspense has found its payer; otherwise as `PaymentPosted`."""
+
+    payment: Payment
+    allocations: tuple[Allocation, ...]
+    credit_cents: int
+    entry: Entry
+    invoices: tuple[Invoice, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CreditUsed:
-    """Customer credit that paid a part of a newly issued invoice."""
+    """Customer credit that paid a part of an invoice, which stands as it does after it."""
 
     allocation: Allocation
     entry: Entry
+    invoice: Invoice
 
 
 @dataclass(frozen=True, slots=True)
-class InvoiceChanged:
-    """An invoice as it stands after an allocation."""
+class PaymentReversed:
+    """Money that went back. `taken` is what invoices gave up of it, `credit_cents` what credit did.
 
+    `invoices` stand as they do after it.
+    """
+
+    reversal: Reversal
+    taken: tuple[Share, ...]
+    credit_cents: int
+    entry: Entry
+    invoices: tuple[Invoice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceCorrected:
+    """An issued invoice was changed, and stands as `invoice`.
+
+    A note is its last line. `taken` had been paid and is customer credit now, `credit_cents` in
+    sum; `given` is a conditional discount that what was paid earns now.
+    """
+
+    correction: Correction
+    taken: tuple[Share, ...]
+    given: Allocation | None
+    credit_cents: int
+    entry: Entry
     invoice: Invoice
 
 
@@ -85,6 +130,27 @@ class PromiseTaken:
     """A promise-to-pay in force until the end of its last day."""
 
     promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseSettled:
+    """A promise kept or broken."""
+
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class PauseTaken:
+    """The customer's own suspension, planned or begun."""
+
+    pause: Pause
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnded:
+    """A suspension that the customer ended, or took back, before its last day."""
+
+    pause: Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +194,16 @@ class Reviewed:
 Fact = (
     InvoiceIssued
     | PaymentPosted
+    | PaymentAssigned
     | CreditUsed
-    | InvoiceChanged
+    | PaymentReversed
+    | InvoiceCorrected
     | NoticeDrawn
     | NoticeProven
     | PromiseTaken
+    | PromiseSettled
+    | PauseTaken
+    | PauseEnded
     | HoldPlaced
     | AccessDecided
     | Reviewed

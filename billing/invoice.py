@@ -14,11 +14,16 @@ from billing.policy import Policy
 
 
 class InvoiceState(StrEnum):
-    """OPEN owes principal, PAID owes nothing, VOID never counted."""
+    """OPEN owes principal, PAID owes nothing, VOID never counted.
+
+    What RENEGOTIATED owed is owed under an agreement; what WRITTEN_OFF owed is a loss.
+    """
 
     OPEN = "open"
     PAID = "paid"
     VOID = "void"
+    RENEGOTIATED = "renegotiated"
+    WRITTEN_OFF = "written_off"
 
 
 class Kind(StrEnum):
@@ -65,6 +70,12 @@ class Invoice:
     changed while late (on `interest_since`), so that interest runs on what is still unpaid day by
     day (money rule 6); `fine_base_cents` is the principal unpaid on the first late day, None until
     a payment had to know it.
+
+    Attributes:
+        discount_cents: the conditional discount, once payments in time have earned it.
+        paid_in_time_cents: what of `paid_cents` was paid by the date that the discount asks for.
+        reopened_at: when a reversal last opened it again; older notices do not cover it any more.
+        bill_id: the bill that shows it together with the payer's other contracts; None: alone.
     """
 
     id: int
@@ -79,6 +90,10 @@ class Invoice:
     fine_base_cents: int | None = None
     interest_accrued_cents: int = 0
     interest_since: date | None = None
+    discount_cents: int = 0
+    paid_in_time_cents: int = 0
+    reopened_at: datetime | None = None
+    bill_id: int | None = None
 
     @property
     def amount_cents(self) -> int:
@@ -86,24 +101,48 @@ class Invoice:
         return sum(line.amount_cents for line in self.lines if not line.conditional)
 
     @property
+    def conditional_cents(self) -> int:
+        """What payment in time would save: the conditional lines, capped at the price."""
+        offered = -sum(line.amount_cents for line in self.lines if line.conditional)
+        return min(offered, self.amount_cents)
+
+    @property
     def unpaid_cents(self) -> int:
         """Principal still owed; the debt that the ladder counts (ladder rule 4)."""
-        return self.amount_cents - self.paid_cents if self.state is InvoiceState.OPEN else 0
+        return self.rest_cents if self.state is InvoiceState.OPEN else 0
+
+    @property
+    def rest_cents(self) -> int:
+        """Principal that neither money nor a discount has met, whether it is still owed or not."""
+        return self.amount_cents - self.discount_cents - self.paid_cents
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """How much of a payment (or of credit) went to one invoice, in cents."""
+    """How much of a payment (or of credit) went to one invoice, in cents.
+
+    `discount_cents` is no money: the conditional discount that it earned. The other parts are below
+    zero only where a payment made in time and learnt of late takes back what lateness had cost.
+    """
 
     invoice_id: int
     interest_cents: int
     fine_cents: int
     principal_cents: int
+    discount_cents: int = 0
 
     @property
     def total_cents(self) -> int:
-        """All of it."""
+        """All of the money."""
         return self.interest_cents + self.fine_cents + self.principal_cents
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What of one payment (None: of customer credit) stands allocated to an invoice."""
+
+    payment_id: int | None
+    allocation: Allocation
 
 
 def charges(invoice: Invoice, policy: Policy, calendar: Calendar, today: date) -> tuple[int, int]:
@@ -112,7 +151,7 @@ def charges(invoice: Invoice, policy: Policy, calendar: Calendar, today: date) -
     Zero until the due date, or the next bank day when it is none, has passed; from then on they
     count from the due date itself. No charge is counted on a charge.
     """
-    if invoice.state is not InvoiceState.OPEN or not _is_late(invoice, calendar, today):
+    if invoice.state is not InvoiceState.OPEN or in_time(invoice, calendar, today):
         return 0, 0
     fine = half_up(Fraction(_fine_base_cents(invoice) * policy.fine_basis_points, 10_000))
     interest = _interest_cents(invoice, policy, today)
@@ -120,9 +159,19 @@ def charges(invoice: Invoice, policy: Policy, calendar: Calendar, today: date) -
 
 
 def amount_due(invoice: Invoice, policy: Policy, calendar: Calendar, today: date) -> int:
-    """What settles the invoice on `today`, in cents: unpaid principal, fine and interest."""
+    """What settles the invoice on `today`, in cents: unpaid principal, fine and interest.
+
+    While the conditional discount can still be earned, less the discount (money rule 5).
+    """
+    if in_time(invoice, calendar, today):
+        return max(0, invoice.unpaid_cents - _offered_cents(invoice))
     fine, interest = charges(invoice, policy, calendar, today)
     return invoice.unpaid_cents + fine + interest
+
+
+def in_time(invoice: Invoice, calendar: Calendar, day: date) -> bool:
+    """Whether a payment of that date is in time: by the due date, or by the next bank day."""
+    return day <= next_bank_day(calendar, invoice.due_on)
 
 
 def allocate(
@@ -130,38 +179,149 @@ def allocate(
 ) -> tuple[Invoice, Allocation, int]:
     """Let `cents` paid on `paid_on` pay interest, then fine, then principal.
 
+    Payments in time that together reach the discounted amount earn the conditional discount.
+
     Returns:
         The invoice after it, what went where, and the cents that it did not need.
     """
+    if invoice.state is not InvoiceState.OPEN:
+        return invoice, Allocation(invoice.id, 0, 0, 0), cents
+    if in_time(invoice, calendar, paid_on):
+        after, allocation = _allocate_in_time(invoice, cents)
+    else:
+        after, allocation = _allocate_late(invoice, cents, policy, calendar, paid_on)
+    if after.unpaid_cents == 0:
+        after = replace(after, state=InvoiceState.PAID)
+    return after, allocation, cents - allocation.total_cents
+
+
+def _allocate_in_time(invoice: Invoice, cents: int) -> tuple[Invoice, Allocation]:
+    wanted = invoice.amount_cents - _offered_cents(invoice)
+    if invoice.paid_in_time_cents + cents < wanted:
+        principal = min(cents, invoice.unpaid_cents)
+        base = invoice.fine_base_cents
+        after = replace(
+            invoice,
+            paid_cents=invoice.paid_cents + principal,
+            paid_in_time_cents=invoice.paid_in_time_cents + principal,
+            # Learnt of late: it was not unpaid on the first late day after all.
+            fine_base_cents=None if base is None else base - principal,
+        )
+        return after, Allocation(invoice.id, 0, 0, principal)
+    # All of it was paid in time, so whatever lateness had cost before we knew is given back.
+    allocation = Allocation(
+        invoice.id,
+        -invoice.interest_paid_cents,
+        -invoice.fine_paid_cents,
+        wanted - invoice.paid_cents,
+        invoice.amount_cents - wanted,
+    )
+    after = replace(
+        invoice,
+        paid_cents=wanted,
+        paid_in_time_cents=wanted,
+        discount_cents=allocation.discount_cents,
+        fine_paid_cents=0,
+        interest_paid_cents=0,
+        fine_base_cents=None,
+        interest_accrued_cents=0,
+        interest_since=None,
+    )
+    return after, allocation
+
+
+def _allocate_late(
+    invoice: Invoice, cents: int, policy: Policy, calendar: Calendar, paid_on: date
+) -> tuple[Invoice, Allocation]:
     fine_owed, interest_owed = charges(invoice, policy, calendar, paid_on)
     interest = min(cents, interest_owed)
     fine = min(cents - interest, fine_owed)
     principal = min(cents - interest - fine, invoice.unpaid_cents)
+    after = _reckoned(invoice, policy, paid_on) if principal else invoice
     after = replace(
-        invoice,
+        after,
         paid_cents=invoice.paid_cents + principal,
         fine_paid_cents=invoice.fine_paid_cents + fine,
         interest_paid_cents=invoice.interest_paid_cents + interest,
+        fine_base_cents=_fine_base_cents(invoice),
     )
-    if invoice.state is InvoiceState.OPEN and _is_late(invoice, calendar, paid_on):
-        after = replace(after, fine_base_cents=_fine_base_cents(invoice))
-        if principal:
-            after = replace(
-                after,
-                interest_accrued_cents=_interest_cents(invoice, policy, paid_on),
-                interest_since=max(paid_on, invoice.interest_since or paid_on),
-            )
+    return after, Allocation(invoice.id, interest, fine, principal)
+
+
+def recover(invoice: Invoice, cents: int) -> tuple[Invoice, Allocation, int]:
+    """Let `cents` pay what was written off (money rule 13); what is returned is as `allocate`'s."""
+    principal = min(cents, invoice.rest_cents)
+    after = replace(invoice, paid_cents=invoice.paid_cents + principal)
+    return after, Allocation(invoice.id, 0, 0, principal), cents - principal
+
+
+def release(
+    invoice: Invoice, part: Allocation, policy: Policy, calendar: Calendar, today: date
+) -> Invoice:
+    """The invoice without `part` of what had been allocated to it.
+
+    While it is open and late, interest runs on what that leaves unpaid from `today` on, so no
+    interest is asked for the time that it stood paid (money rule 12).
+    """
+    if invoice.state is InvoiceState.OPEN and not in_time(invoice, calendar, today):
+        base = _fine_base_cents(invoice)
+        invoice = replace(_reckoned(invoice, policy, today), fine_base_cents=base)
+    paid_cents = invoice.paid_cents - part.principal_cents
+    return replace(
+        invoice,
+        paid_cents=paid_cents,
+        fine_paid_cents=invoice.fine_paid_cents - part.fine_cents,
+        interest_paid_cents=invoice.interest_paid_cents - part.interest_cents,
+        discount_cents=invoice.discount_cents - part.discount_cents,
+        paid_in_time_cents=min(invoice.paid_in_time_cents, paid_cents),
+    )
+
+
+def reopened(invoice: Invoice, due_on: date, at: datetime) -> Invoice:
+    """The invoice open again with a new due date, as if nothing of it had ever been late.
+
+    Charges that stand paid are not asked for a second time.
+    """
+    return replace(
+        invoice,
+        state=InvoiceState.OPEN,
+        due_on=due_on,
+        reopened_at=at,
+        paid_in_time_cents=invoice.paid_cents,
+        fine_base_cents=None,
+        interest_accrued_cents=invoice.interest_paid_cents,
+        interest_since=None,
+    )
+
+
+def with_line(
+    invoice: Invoice, line: Line, policy: Policy, calendar: Calendar, today: date
+) -> Invoice:
+    """The invoice with one line more.
+
+    Late already, what the line adds bears no fine, and interest from `today` only; what it takes
+    away bears no charge any longer, as far as none was fixed by a late payment.
+    """
+    if line.amount_cents > 0 and not in_time(invoice, calendar, today):
+        base = _fine_base_cents(invoice)
+        invoice = replace(_reckoned(invoice, policy, today), fine_base_cents=base)
     elif invoice.fine_base_cents is not None:
-        # Paid in time and learnt of late: it was not unpaid on the first late day after all.
-        after = replace(after, fine_base_cents=invoice.fine_base_cents - principal)
-    if after.state is InvoiceState.OPEN and after.unpaid_cents == 0:
-        after = replace(after, state=InvoiceState.PAID)
-    allocation = Allocation(invoice.id, interest, fine, principal)
-    return after, allocation, cents - allocation.total_cents
+        base = invoice.fine_base_cents + min(0, line.amount_cents)
+        invoice = replace(invoice, fine_base_cents=max(0, base))
+    return replace(invoice, lines=(*invoice.lines, line))
 
 
-def _is_late(invoice: Invoice, calendar: Calendar, today: date) -> bool:
-    return today > next_bank_day(calendar, invoice.due_on)
+def _offered_cents(invoice: Invoice) -> int:
+    return invoice.conditional_cents if invoice.state is InvoiceState.OPEN else 0
+
+
+def _reckoned(invoice: Invoice, policy: Policy, today: date) -> Invoice:
+    """The invoice with its interest fixed up to `today`, before its principal changes."""
+    return replace(
+        invoice,
+        interest_accrued_cents=_interest_cents(invoice, policy, today),
+        interest_since=max(today, invoice.interest_since or today),
+    )
 
 
 def _fine_base_cents(invoice: Invoice) -> int:

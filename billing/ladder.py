@@ -9,6 +9,11 @@ a choice, this is the one made:
 - While a promise or a hold stands, no step is entered. When a promise is over, the level that the
   dates give comes back at the next allowed instant, with at most one new step.
 - A hold never makes a level milder; debt below the minimum ends every step, hold or not.
+- An agreement that waits for its first payment is a hold of its own. When an agreement is broken,
+  the steps that stood when it was signed stand again from the next allowed instant for a cut, as
+  far as the debt's dates still reach them; their days count from then, since the days in between
+  were days of service (rule 12).
+- A suspension that the customer asked for blocks the line, whatever the debt says of it (rule 13).
 - Under a new version of a policy, a step stays only as far as the new dates would have reached it.
 
 Source: shape after Kill Bill's overdue states (facts, verdict and effect kept apart).
@@ -64,6 +69,10 @@ class Situation:
     `promise_until` is the last local day of a promise in force, or of one that is over while the
     level it gave still stands because no cut was allowed since. `hold_until` is the end of an
     operator's hold. `rungs` are mild to severe.
+
+    `agreed_until` is until when an agreement waits for its first payment. `broken_on` is the day on
+    which the last agreement was broken: rungs entered before it wait to stand again.
+    `paused_from` and `paused_until` bound the suspension that the customer asked for.
     """
 
     receivables: tuple[Receivable, ...]
@@ -71,6 +80,10 @@ class Situation:
     rungs: tuple[Rung, ...] = ()
     promise_until: date | None = None
     hold_until: datetime | None = None
+    agreed_until: datetime | None = None
+    broken_on: date | None = None
+    paused_from: datetime | None = None
+    paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,8 @@ class Verdict:
     - `awaiting_step`: the first step's day is still to come. `awaiting_allowed_time`: its day (or
       that of cutting again after a promise) is here, but the hour or the day forbids a cut.
     - `step_reached`: `step` is in force.
-    - `promise`, `hold`: there is counted debt, and this stands against a cut.
+    - `promise`, `hold`, `agreement`: there is counted debt, and this stands against a cut.
+    - `paused`: the customer's own suspension, whatever is owed.
 
     `review_on` is the first instant at which, with no new fact, the verdict could change; None:
     never.
@@ -155,6 +169,14 @@ def standing_promise(
 
 def _judge(situation: Situation, policy: Policy, calendar: Calendar, now: datetime) -> Verdict:
     """The verdict without `review_on`."""
+    verdict = _judge_debt(situation, policy, calendar, now)
+    if _within(situation.paused_from, now) or not _within(situation.paused_until, now):
+        return verdict
+    return replace(verdict, level=Level.BLOCKED, reason="paused")
+
+
+def _judge_debt(situation: Situation, policy: Policy, calendar: Calendar, now: datetime) -> Verdict:
+    """What the debt alone says."""
     today, at = now.date(), now.astimezone(UTC)
     unpaid = [item for item in situation.receivables if item.unpaid_cents > 0]
     overdue = [item for item in unpaid if overdue_from(item.due_on, policy, calendar) <= today]
@@ -199,21 +221,31 @@ def _judge(situation: Situation, policy: Policy, calendar: Calendar, now: dateti
     rungs = tuple(rung for rung in situation.rungs if rung.level.severity <= walked.severity)
     step = _next_step(rungs, policy)
     reached = step is not None and _step_day(step, rungs, ripe_on) <= today
-    until_on, hold_until = situation.promise_until, situation.hold_until
+    until_on = situation.promise_until
     promised = until_on is not None and today <= until_on
-    held = hold_until is not None and at < hold_until.astimezone(UTC)
+    held = _within(situation.hold_until, now)
+    agreed = _within(situation.agreed_until, now)
     lifted = until_on is not None
-    if not promised and not held and next_cut(calendar, policy, now).astimezone(UTC) == at:
+    waiting = _waits(rungs, situation.broken_on)
+    barred = promised or held or agreed
+    if not barred and next_cut(calendar, policy, now).astimezone(UTC) == at:
         lifted = False
-        if step is not None and reached and step.level.severity <= walked.severity:
+        if waiting:
+            rungs = tuple(Rung(rung.level, today) for rung in rungs)
+            waiting = False
+        elif step is not None and reached and step.level.severity <= walked.severity:
             rungs = (*rungs, Rung(step.level, today))
             reached = False
     top = _top(rungs)
     level = min(top, policy.promise_level, key=_severity) if lifted else top
+    if waiting:
+        level = Level.FULL
     if promised:
         return verdict(level, "promise", rungs)
     if held:
         return verdict(level, "hold", rungs)
+    if agreed:
+        return verdict(level, "agreement", rungs)
     if level is not top or (reached and not rungs):
         return verdict(level, "awaiting_allowed_time", rungs)
     return verdict(level, "step_reached" if rungs else "awaiting_step", rungs)
@@ -230,7 +262,7 @@ def _turning_points(
     """
     zone = zone_of(now)
     unpaid = [item for item in situation.receivables if item.unpaid_cents > 0]
-    if not unpaid:
+    if not unpaid and situation.paused_until is None:
         return iter(())
     days = {overdue_from(item.due_on, policy, calendar) for item in unpaid}
     step = _next_step(situation.rungs, policy)
@@ -244,8 +276,13 @@ def _turning_points(
     if situation.promise_until is not None:
         days.add(situation.promise_until + ONE_DAY)
     starts = [now, *(day_start(day, zone) for day in days), *walks]
-    if situation.hold_until is not None:
-        starts.append(situation.hold_until.astimezone(zone))
+    ends = (
+        situation.hold_until,
+        situation.agreed_until,
+        situation.paused_from,
+        situation.paused_until,
+    )
+    starts += [instant.astimezone(zone) for instant in ends if instant is not None]
     at = now.astimezone(UTC)
     instants = {start.astimezone(UTC) for start in starts}
     coming = [start for start in starts if start.astimezone(UTC) >= at]
@@ -274,6 +311,14 @@ def _walked(ripe_on: date, policy: Policy, calendar: Calendar, now: datetime) ->
     walk = _walk(ripe_on, policy, calendar, zone_of(now))
     reached = [level for level, at in walk if at.astimezone(UTC) <= now.astimezone(UTC)]
     return reached[-1] if reached else Level.FULL
+
+
+def _within(until: datetime | None, now: datetime) -> bool:
+    return until is not None and now.astimezone(UTC) < until.astimezone(UTC)
+
+
+def _waits(rungs: Sequence[Rung], broken_on: date | None) -> bool:
+    return bool(rungs) and broken_on is not None and rungs[-1].entered_on < broken_on
 
 
 def _next_step(rungs: Sequence[Rung], policy: Policy) -> Step | None:

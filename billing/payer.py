@@ -6,18 +6,19 @@ What may happen to it is in `billing.account`, which names all of these again.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 
 from billing.access import Access, Rates
+from billing.agreement import Agreement
 from billing.calendar import Calendar
+from billing.dispute import Dispute
 from billing.invoice import Invoice
 from billing.ladder import Rung
+from billing.pause import Pause
 from billing.policy import Policy
 from billing.quota import Meter
+from billing.refusal import Refused as Refused
 from billing.terms import USUAL_TERMS, Terms
-
-
-class Refused(ValueError):
-    """What was asked of an account may not be done; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,22 @@ class Notice:
     failed_at: datetime | None = None
 
 
+class AuthorKind(StrEnum):
+    """Who asked: an operator, or the customer without one."""
+
+    OPERATOR = "operator"
+    CUSTOMER = "customer"
+
+
+class PromiseState(StrEnum):
+    """RUNNING until it is KEPT (its debt is paid), BROKEN (its last day is over) or EXTENDED."""
+
+    RUNNING = "running"
+    EXTENDED = "extended"
+    KEPT = "kept"
+    BROKEN = "broken"
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """Promise-to-pay for one contract (rule 9). `until_on` is its last local day.
@@ -48,6 +65,9 @@ class Promise:
     until_on: date
     author: str
     debt_invoice_ids: tuple[int, ...]
+    author_kind: AuthorKind = AuthorKind.OPERATOR
+    state: PromiseState = PromiseState.RUNNING
+    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +105,11 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One payer under lock. `invoices` are the open ones and those a promise still refers to."""
+    """One payer under lock. `invoices` are the open ones and those a promise still refers to.
+
+    `agreements` are those not over yet, each with its old invoices among `invoices`, and the last
+    broken one of each contract.
+    """
 
     subscriber_id: int
     credit_cents: int
@@ -94,13 +118,17 @@ class Account:
     notices: tuple[Notice, ...] = ()
     promises: tuple[Promise, ...] = ()
     holds: tuple[Hold, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    pauses: tuple[Pause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
     """Money that a provider confirmed or a person took. `amount_cents` is positive.
 
-    `paid_at` is when the payer paid; `cleared_at` when we knew. `invoice_id` None: none named.
+    `paid_at` is when the payer paid; `cleared_at` when we knew. `invoice_id` None: none named;
+    `bill_id`: every invoice of that bill is.
     """
 
     id: int
@@ -112,6 +140,57 @@ class Payment:
     paid_at: datetime
     cleared_at: datetime
     invoice_id: int | None
+    bill_id: int | None = None
+
+
+class ReversalKind(StrEnum):
+    """REFUND we sent back, CHARGEBACK a bank took back, RETURNED a Pix that went back."""
+
+    REFUND = "refund"
+    CHARGEBACK = "chargeback"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Money of a payment that went back (money rule 12). `amount_cents` is positive."""
+
+    id: int
+    kind: ReversalKind
+    payment_id: int
+    provider: str
+    external_id: str
+    amount_cents: int
+    author: str
+    reason: str
+    at: datetime
+
+
+class CorrectionKind(StrEnum):
+    """What is done to an issued invoice; RESTORATION undoes RENEGOTIATION."""
+
+    CREDIT_NOTE = "credit_note"
+    DEBIT_NOTE = "debit_note"
+    VOID = "void"
+    WRITE_OFF = "write_off"
+    RENEGOTIATION = "renegotiation"
+    RESTORATION = "restoration"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A change of an issued invoice, by whom and why. `amount_cents` is not negative.
+
+    Of a void, a write-off and an agreement's two it is what the invoice's principal changes by.
+    """
+
+    id: int
+    kind: CorrectionKind
+    invoice_id: int
+    amount_cents: int
+    author: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

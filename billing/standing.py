@@ -3,11 +3,12 @@
 Ended contracts are not looked at and ask for no notice.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date
 
 from billing.calendar import ONE_DAY, day_start, zone_of
-from billing.events import AccessDecided, Reviewed
+from billing.events import AccessDecided, Fact, Reviewed
 from billing.invoice import Invoice
 from billing.ladder import (
     CoveringNotice,
@@ -18,7 +19,9 @@ from billing.ladder import (
     overdue_from,
     standing_promise,
 )
-from billing.payer import Account, Contract, Desk, Refused
+from billing.lapses import wind_up
+from billing.pause import Pause
+from billing.payer import Account, Contract, Desk, Notice, PromiseState, Refused
 from billing.policy import Policy, PolicyError
 from billing.quota import spent_until
 
@@ -35,7 +38,7 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         CoveringNotice(
             notice.id,
             notice.proven_at.astimezone(zone).date(),
-            unpaid_ids.intersection(notice.amounts_cents),
+            unpaid_ids.intersection(covered_by(account, notice)),
         )
         for notice in account.notices
         if notice.proven_at is not None and notice.failed_at is None
@@ -47,6 +50,7 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         if item.contract_id == contract.id
         and item.expires_at.astimezone(UTC) > desk.now.astimezone(UTC)
     ]
+    pause = coming_pause(account, contract, desk)
     return Situation(
         receivables=receivables,
         notices=tuple(item for item in notices if item.invoice_ids),
@@ -55,6 +59,8 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
             max(promised, default=None), contract.access.level, contract.rungs, today
         ),
         hold_until=max(holds, key=lambda instant: instant.astimezone(UTC), default=None),
+        paused_from=pause.starts_at(zone) if pause is not None else None,
+        paused_until=pause.stops_at(zone) if pause is not None else None,
     )
 
 
@@ -82,10 +88,13 @@ def judged(
     """
     situation = situation_of(account, contract, desk)
     verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
-    notice_on = _notice_due_on(account, contract, desk)
-    if notice_on is not None:
-        # In the past when it is due already: then the next look is now, to draw it.
-        instants = [verdict.review_on, day_start(notice_on, zone_of(desk.now))]
+    zone = zone_of(desk.now)
+    days = [_notice_due_on(account, contract, desk), lapses_on(account, contract, desk)]
+    # In the past when it is due already: then the next look is now, to draw a notice or to end
+    # what is over.
+    starts = [day_start(day, zone) for day in days if day is not None]
+    if starts:
+        instants = [verdict.review_on, *starts]
         review_on = min(filter(None, instants), key=lambda instant: instant.astimezone(UTC))
         verdict = replace(verdict, review_on=review_on)
     after = replace(
@@ -124,6 +133,29 @@ def _quota_reason(after: Contract, standing: date | None, today: date) -> str:
     return "quota_renewed" if standing is not None and standing <= today else "quota_changed"
 
 
+def lapses_on(account: Account, contract: Contract, desk: Desk) -> date | None:
+    """The first local day on which something of the contract is over by itself; None: nothing."""
+    days = [
+        item.until_on + ONE_DAY
+        for item in account.promises
+        if item.contract_id == contract.id and item.state is PromiseState.RUNNING
+    ]
+    return min(days, default=None)
+
+
+def coming_pause(account: Account, contract: Contract, desk: Desk) -> Pause | None:
+    """The customer's own suspension that is in force or comes next."""
+    zone = zone_of(desk.now)
+    pauses = [
+        item
+        for item in account.pauses
+        if item.contract_id == contract.id
+        and item.took_place(zone)
+        and item.stops_at(zone).astimezone(UTC) > desk.now.astimezone(UTC)
+    ]
+    return min(pauses, key=lambda item: item.from_on, default=None)
+
+
 def notice_due(account: Account, desk: Desk) -> dict[int, int]:
     """What a notice drawn now would list, unpaid cents by invoice id; empty when none is due.
 
@@ -147,17 +179,46 @@ def notice_due(account: Account, desk: Desk) -> dict[int, int]:
 def _notice_due_on(account: Account, contract: Contract, desk: Desk) -> date | None:
     """The first local day on which this contract's invoices ask for a notice; None: never."""
     zone, policy = zone_of(desk.now), policy_of(contract, desk)
-    covered = {i for item in account.notices if item.failed_at is None for i in item.amounts_cents}
+    covered = {
+        number
+        for item in account.notices
+        if item.failed_at is None
+        for number in covered_by(account, item)
+    }
     days: list[date] = []
     for invoice in unpaid_invoices(account, contract):
         if invoice.id not in covered:
             failed = (
                 item.failed_at.astimezone(zone).date() + ONE_DAY
                 for item in account.notices
-                if item.failed_at is not None and invoice.id in item.amounts_cents
+                if item.failed_at is not None and invoice.id in covered_by(account, item)
             )
             days.append(max([notice_from(invoice.due_on, policy, desk.calendar), *failed]))
     return min(days, default=None)
+
+
+def covered_by(account: Account, notice: Notice) -> frozenset[int]:
+    """The invoices that a notice covers: those it lists, but none that was reopened after it."""
+    reopened = {
+        invoice.id
+        for invoice in account.invoices
+        if invoice.reopened_at is not None
+        and notice.drawn_at.astimezone(UTC) <= invoice.reopened_at.astimezone(UTC)
+    }
+    return frozenset(notice.amounts_cents) - reopened
+
+
+def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, tuple[Fact, ...]]:
+    """How every verb ends: each running contract judged anew, and what that adds to the facts."""
+    account, over = wind_up(account, desk)
+    looked: list[Contract] = []
+    told = [*facts, *over]
+    for contract in account.contracts:
+        after, fact = (contract, None) if contract.ended_on else judged(account, contract, desk)
+        looked.append(after)
+        if fact is not None:
+            told.append(fact)
+    return replace(account, contracts=tuple(looked)), tuple(told)
 
 
 def running(account: Account) -> list[Contract]:

@@ -15,19 +15,29 @@ class Terms:
         issue_days_before: an invoice is issued so many days before its due date (rule 1).
         reduced_credit_percent: what a day of reduced speed gives back, 0 to 100 (rule 8).
         agreement_grace_days: an instalment unpaid for more days breaks its agreement (rule 10).
+        agreement_instalments_max: into so many instalments an agreement may go.
+        agreement_charges_percent: so much of the late charges may be forgiven.
+        agreement_principal_percent: so much of the principal, with a second person's approval.
         chargeback_grace_days: from a chargeback to the reopened invoice's new due date (rule 12).
         reward_invoices: so many invoices in a row paid in time make a good payer (rule 15).
         bound_factor: an invoice above so many monthly prices is parked (rule 16).
         bound_lines: and so is one with more lines for one service (rule 16).
+        outage_minutes: a longer outage is credited (rule 14).
+        due_days: the days that a change of the due day may choose from; six at least (Lei 9.791).
     """
 
     issue_days_before: int = 10
     reduced_credit_percent: int = 0
     agreement_grace_days: int = 5
+    agreement_instalments_max: int = 24
+    agreement_charges_percent: int = 100
+    agreement_principal_percent: int = 50
     chargeback_grace_days: int = 5
     reward_invoices: int = 6
     bound_factor: int = 3
     bound_lines: int = 15
+    outage_minutes: int = 30
+    due_days: tuple[int, ...] = (1, 5, 10, 15, 20, 25)
 
 
 USUAL_TERMS: Final = Terms()

@@ -94,8 +94,15 @@ class ContractAnswer(ContractItem):
 
 
 class LineAnswer(BaseModel):
+    """`conditional`: a discount for payment in time, no part of the invoice's `amount_cents`."""
+
     description: str
     amount_cents: int
+    kind: str = Field(examples=["scm"])
+    service: str
+    from_on: date | None
+    until_on: date | None = Field(description="the day after the last")
+    conditional: bool
 
 
 class InvoiceAnswer(BaseModel):

@@ -32,6 +32,7 @@ from api.http.fields import (
     no_controls,
 )
 from api.operators import Role
+from billing.invoice import Kind
 
 
 class Body(BaseModel):
@@ -188,6 +189,21 @@ class NewSubscriber(Body):
 class NewLine(Body):
     description: Words
     amount_cents: Annotated[int, Field(strict=True, ge=-MONEY_MAX, le=MONEY_MAX)]
+    kind: Kind = Kind.OTHER
+    service: Annotated[str, Field(max_length=64), AfterValidator(no_controls)] = ""
+    from_on: Day | None = None
+    # The day after the last.
+    until_on: Day | None = None
+    # A discount that holds only if the invoice is paid in time.
+    conditional: Annotated[bool, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "NewLine":
+        if self.conditional and self.amount_cents >= 0:
+            raise ValueError("a conditional line is a discount: its amount_cents is below 0")
+        if self.from_on and self.until_on and self.until_on <= self.from_on:
+            raise ValueError("until_on is the day after the last, so later than from_on")
+        return self
 
 
 class NewInvoice(Body):
@@ -205,8 +221,9 @@ class NewInvoice(Body):
 
     @model_validator(mode="after")
     def _owes(self) -> "NewInvoice":
-        if not 0 < sum(line.amount_cents for line in self.lines) <= MONEY_MAX:
-            raise ValueError("the lines must add up to 1 cent or more")
+        owed_cents = sum(line.amount_cents for line in self.lines if not line.conditional)
+        if not 0 < owed_cents <= MONEY_MAX:
+            raise ValueError("the lines that are not conditional must add up to 1 cent or more")
         return self
 
 

@@ -15,6 +15,7 @@ from api.http.problems import Problem, conflict, invalid, responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import listing
+from api.store.invoices import invoice_of
 from api.store.payments import lock_payment_key
 from api.store.tables import invoices, payments
 from api.store.uow import UnknownContract, Uow
@@ -55,7 +56,7 @@ async def issue(
             contract_id=body.contract_id,
             due_on=body.due_on,
             issued_at=uow.clock.now(),
-            lines=tuple(Line(line.description, line.amount_cents) for line in body.lines),
+            lines=tuple(Line(**line.model_dump()) for line in body.lines),
         )
         try:
             _, facts = issue_invoice(account, invoice, await uow.desk())
@@ -243,7 +244,7 @@ async def _with_amounts(uow: Uow, rows: list[listing.Item]) -> list[answers.Invo
             state=row["state"],
             amount_cents=row["amount_cents"],
             amount_due_cents=amount_due(
-                _invoice(row, lines[row["id"]]),
+                invoice_of(row, lines[row["id"]]),
                 desk.policies[row["policy"]],
                 desk.calendar,
                 desk.now.date(),
@@ -252,20 +253,3 @@ async def _with_amounts(uow: Uow, rows: list[listing.Item]) -> list[answers.Invo
         )
         for row in rows
     ]
-
-
-def _invoice(row: listing.Item, lines: list[listing.Item]) -> Invoice:
-    return Invoice(
-        id=row["id"],
-        contract_id=row["contract_id"],
-        due_on=row["due_on"],
-        issued_at=row["issued_at"],
-        lines=tuple(Line(line["description"], line["amount_cents"]) for line in lines),
-        state=InvoiceState(row["state"]),
-        paid_cents=row["paid_cents"],
-        fine_paid_cents=row["fine_paid_cents"],
-        interest_paid_cents=row["interest_paid_cents"],
-        fine_base_cents=row["fine_base_cents"],
-        interest_accrued_cents=row["interest_accrued_cents"],
-        interest_since=row["interest_since"],
-    )

@@ -1,6 +1,6 @@
 """Reading a payer's account under lock."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Any
 
@@ -8,9 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import quotas
+from api.store.invoices import invoice_of
 from billing.access import Level, Rates
 from billing.account import Account, Contract, Hold, Notice, Promise
-from billing.invoice import Invoice, InvoiceState, Line
+from billing.invoice import Invoice
 from billing.ladder import Rung
 
 _LOCK = text("select id from subscribers where id = :subscriber_id for update")
@@ -29,12 +30,13 @@ with own as materialized (
     order by contract_id, made_at desc, id desc
 ), owed as materialized (
     select i.*, (
-        select jsonb_agg(jsonb_build_array(l.description, l.amount_cents) order by l.position)
+        select jsonb_agg(to_jsonb(l) order by l.position)
         from invoice_lines l where l.invoice_id = i.id
     ) as lines
     from invoices i
     where i.contract_id in (select id from own)
-      and (i.state = 'open' or i.id in (select unnest(debt_invoice_ids) from promised))
+      and (i.state = 'open' or i.id in (select unnest(debt_invoice_ids) from promised)
+           or i.id = any(cast(:also as bigint[])))
 )
 select
     (select jsonb_agg(to_jsonb(own) order by id) from own) as contracts,
@@ -52,8 +54,16 @@ select
 Row = Mapping[str, Any]
 
 
-async def load(connection: AsyncConnection, subscriber_id: int, now: datetime) -> Account:
+async def load(
+    connection: AsyncConnection, subscriber_id: int, now: datetime, also: Sequence[int] = ()
+) -> Account:
     """Lock a payer and read the account, in two statements; instants come in the zone of `now`.
+
+    Args:
+        connection: inside the transaction that holds the lock.
+        subscriber_id: whose account.
+        now: the business instant.
+        also: invoices that are wanted though nothing is owed on them.
 
     Raises:
         LookupError: no such subscriber.
@@ -67,6 +77,7 @@ async def load(connection: AsyncConnection, subscriber_id: int, now: datetime) -
             "subscriber_id": subscriber_id,
             "subscriber": str(subscriber_id),
             "now": now,
+            "also": list(also),
             **quotas.cycles(now.date()),
         },
     )
@@ -135,20 +146,17 @@ def _account(subscriber_id: int, found: Row, zone: tzinfo | None, today: date) -
         )
 
     def invoice(row: Row) -> Invoice:
-        return Invoice(
-            id=row["id"],
-            contract_id=row["contract_id"],
-            due_on=date.fromisoformat(row["due_on"]),
-            issued_at=instant(row["issued_at"]),
-            lines=tuple(Line(description, cents) for description, cents in row["lines"]),
-            state=InvoiceState(row["state"]),
-            paid_cents=row["paid_cents"],
-            fine_paid_cents=row["fine_paid_cents"],
-            interest_paid_cents=row["interest_paid_cents"],
-            fine_base_cents=row["fine_base_cents"],
-            interest_accrued_cents=row["interest_accrued_cents"],
-            interest_since=_day(row["interest_since"]),
+        typed = {
+            "due_on": date.fromisoformat(row["due_on"]),
+            "issued_at": instant(row["issued_at"]),
+            "interest_since": _day(row["interest_since"]),
+            "reopened_at": perhaps(row["reopened_at"]),
+        }
+        lines = (
+            {**line, "from_on": _day(line["from_on"]), "until_on": _day(line["until_on"])}
+            for line in row["lines"]
         )
+        return invoice_of({**row, **typed}, lines)
 
     return Account(
         subscriber_id=subscriber_id,

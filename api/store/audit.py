@@ -84,6 +84,11 @@ def link(previous: bytes, row: Row) -> bytes:
     return hashlib.sha256(bytes([VERSION]) + previous + canonical(row)).digest()
 
 
+async def lock(connection: AsyncConnection) -> None:
+    """Be the only one who appends, until the end of the transaction: so take it last of all."""
+    await connection.execute(_TAKE_LOCK)
+
+
 async def append(
     connection: AsyncConnection,
     items: Sequence[Item],
@@ -91,8 +96,7 @@ async def append(
     correlation_id: str,
     at: datetime,
 ) -> None:
-    """Chain items onto the log. The last thing before a commit: the lock is held until then."""
-    await connection.execute(_TAKE_LOCK)
+    """Chain items onto the log, under its lock."""
     # A statement of its own: its snapshot must be younger than the lock.
     head = (await connection.execute(_HEAD)).one_or_none()
     seq, previous = (head.seq, head.hash) if head is not None else (0, GENESIS)

@@ -6,9 +6,10 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.invoices import invoice_of
 from api.store.payments import in_seconds
-from api.store.tables import charges, contracts, invoices
-from billing.invoice import Invoice, InvoiceState, Line
+from api.store.tables import charges, contracts, invoice_lines, invoices
+from billing.invoice import Invoice
 from billing.payments.pix import CHARGE_EXPIRES_S
 from billing.payments.provider import Charge
 
@@ -62,7 +63,7 @@ async def keep_charge(
 
 
 class InvoiceToCharge(NamedTuple):
-    """An invoice, without its lines' texts, and the policy of its contract."""
+    """An invoice, and the policy of its contract."""
 
     invoice: Invoice
     policy: str
@@ -80,18 +81,10 @@ async def read_invoice(connection: AsyncConnection, invoice_id: int) -> InvoiceT
     ).one_or_none()
     if row is None:
         return None
-    invoice = Invoice(
-        id=row.id,
-        contract_id=row.contract_id,
-        due_on=row.due_on,
-        issued_at=row.issued_at,
-        lines=(Line("", row.amount_cents),),
-        state=InvoiceState(row.state),
-        paid_cents=row.paid_cents,
-        fine_paid_cents=row.fine_paid_cents,
-        interest_paid_cents=row.interest_paid_cents,
-        fine_base_cents=row.fine_base_cents,
-        interest_accrued_cents=row.interest_accrued_cents,
-        interest_since=row.interest_since,
+    lines = await connection.execute(
+        select(invoice_lines)
+        .where(invoice_lines.c.invoice_id == invoice_id)
+        .order_by(invoice_lines.c.position)
     )
+    invoice = invoice_of(row._mapping, lines.mappings())
     return InvoiceToCharge(invoice, row.policy, row.subscriber_id)

@@ -117,7 +117,8 @@ def subscriber_rows(document: str | None = None) -> Select[Any]:
 
 def debt_cents(contract_id: ColumnElement[int]) -> ColumnElement[int]:
     """Unpaid principal of the contract's open invoices, late or not."""
-    owed = func.coalesce(func.sum(invoices.c.amount_cents - invoices.c.paid_cents), 0)
+    unpaid_cents = invoices.c.amount_cents - invoices.c.paid_cents - invoices.c.discount_cents
+    owed = func.coalesce(func.sum(unpaid_cents), 0)
     unpaid = select(cast(owed, BigInteger)).where(
         invoices.c.contract_id == contract_id, invoices.c.state == "open"
     )
@@ -187,14 +188,12 @@ async def lines_of(
     """The lines of these invoices, in their order."""
     lines: dict[int, list[Item]] = {i: [] for i in invoice_ids}
     found = await connection.execute(
-        select(
-            invoice_lines.c.invoice_id, invoice_lines.c.description, invoice_lines.c.amount_cents
-        )
+        select(*(c for c in invoice_lines.c if c is not invoice_lines.c.position))
         .where(invoice_lines.c.invoice_id.in_(invoice_ids))
         .order_by(invoice_lines.c.invoice_id, invoice_lines.c.position)
     )
-    for invoice_id, description, amount_cents in found:
-        lines[invoice_id].append({"description": description, "amount_cents": amount_cents})
+    for row in found.mappings():
+        lines[row["invoice_id"]].append({k: v for k, v in row.items() if k != "invoice_id"})
     return lines
 
 

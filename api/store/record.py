@@ -1,58 +1,76 @@
 """Writing facts: each to its table, with its row for the audit chain and its word on a channel."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import assert_never
+from typing import Any, assert_never
 
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store import situations
+from api.store import chain, situations
 from api.store.accounts import write_rungs
 from api.store.audit import Item
+from api.store.invoices import standing_of
 from api.store.tables import (
     access_decisions,
     allocations,
     contracts,
+    corrections,
     holds,
     invoice_lines,
     invoices,
     notices,
     payments,
     promises,
+    reversals,
 )
-from billing.account import Account, Hold, Notice, Payment, Promise
+from billing.account import (
+    Account,
+    CorrectionKind,
+    Hold,
+    Notice,
+    Payment,
+    Promise,
+    Reversal,
+)
 from billing.events import (
     AccessDecided,
     Allocation,
     CreditUsed,
     Fact,
     HoldPlaced,
-    InvoiceChanged,
+    InvoiceCorrected,
     InvoiceIssued,
     NoticeDrawn,
     NoticeProven,
+    PaymentAssigned,
     PaymentPosted,
+    PaymentReversed,
     PromiseTaken,
     Reviewed,
 )
-from billing.invoice import Invoice
+from billing.invoice import Invoice, Share
 from billing.ladder import Verdict
 from billing.ledger import Entry
+
+Row = dict[str, Any]
 
 # Built once: building a statement anew costs more than running it.
 _ENTRY = text("""
 with entry as (
-    insert into ledger_entries (kind, at, reference, correlation_id)
-    values (:kind, :at, :reference, :correlation_id) returning id
+    insert into ledger_entries (kind, at, reference, correlation_id, document)
+    values (:kind, :at, :reference, :correlation_id, cast(:document as jsonb))
+    returning id, recorded_wall
 )
 insert into ledger_postings (entry_id, position, account, cents)
 select entry.id, part.n - 1, part.account, part.cents
 from entry, unnest(cast(:accounts as text[]), cast(:cents as bigint[]))
     with ordinality as part(account, cents, n)
-returning entry_id
+returning entry_id, (select recorded_wall from entry)
 """)
 _INSERT_ALLOCATION = insert(allocations)
+_INSERT_CORRECTION = insert(corrections)
 _INSERT_DECISION = insert(access_decisions)
 _INSERT_HOLD = insert(holds)
 _INSERT_INVOICE = insert(invoices)
@@ -60,8 +78,10 @@ _INSERT_LINE = insert(invoice_lines)
 _INSERT_NOTICE = insert(notices)
 _INSERT_PAYMENT = insert(payments)
 _INSERT_PROMISE = insert(promises)
+_INSERT_REVERSAL = insert(reversals)
 _UPDATE_CONTRACT = update(contracts).where(contracts.c.id == bindparam("which"))
 _UPDATE_INVOICE = update(invoices).where(invoices.c.id == bindparam("which"))
+_UPDATE_PAYMENT = update(payments).where(payments.c.id == bindparam("which"))
 _UPDATE_NOTICE = update(notices).where(notices.c.id == bindparam("which"))
 
 
@@ -71,6 +91,7 @@ class Written:
 
     audits: list[Item] = field(default_factory=list)
     notifications: list[tuple[str, str]] = field(default_factory=list)
+    entries: list[chain.Unsealed] = field(default_factory=list)
 
     def tell(self, action: str, subject: str, **data: object) -> None:
         self.audits.append(Item(action, subject, data))
@@ -91,12 +112,17 @@ async def write_suspense(
 ) -> Written:
     """Write a payment that nobody can be credited with yet (invariant M15)."""
     written = Written()
-    entry_id = await _post(connection, entry, correlation_id)
     # The invoice that it names may not exist.
-    named = select(invoices.c.id).where(invoices.c.id == payment.invoice_id).scalar_subquery()
-    row = _payment_row(payment, entry_id, correlation_id)
-    row |= {"state": "suspense", "suspense_reason": reason, "invoice_id": named}
-    await connection.execute(insert(payments).values(row))
+    found = select(invoices.c.id).where(invoices.c.id == payment.invoice_id)
+    row = _payment_row(payment, correlation_id) | {
+        "subscriber_id": None,
+        "credit_cents": 0,
+        "state": "suspense",
+        "suspense_reason": reason,
+        "invoice_id": await connection.scalar(found),
+    }
+    entry_id = await _post(connection, entry, correlation_id, {"payments": [row]}, written)
+    await connection.execute(_INSERT_PAYMENT, row | {"entry_id": entry_id})
     written.tell(
         "payment.suspended",
         f"payment:{payment.id}",
@@ -120,13 +146,16 @@ class _Pen:
         match fact:
             case InvoiceIssued(invoice=invoice, entry=entry):
                 await self._invoice_issued(invoice, entry)
-            case InvoiceChanged(invoice=invoice):
-                standing = {"which": invoice.id, **_invoice_standing(invoice)}
-                await self.connection.execute(_UPDATE_INVOICE, standing)
             case PaymentPosted():
                 await self._payment_posted(fact)
-            case CreditUsed(allocation=allocation, entry=entry):
-                await self._credit_used(allocation, entry)
+            case PaymentAssigned():
+                await self._payment_assigned(fact)
+            case CreditUsed():
+                await self._credit_used(fact)
+            case PaymentReversed():
+                await self._payment_reversed(fact)
+            case InvoiceCorrected():
+                await self._invoice_corrected(fact)
             case NoticeDrawn(notice=notice):
                 await self._notice_drawn(notice)
             case NoticeProven(notice_id=notice_id, proven_at=proven_at):
@@ -149,23 +178,17 @@ class _Pen:
                 assert_never(fact)
 
     async def _invoice_issued(self, invoice: Invoice, entry: Entry) -> None:
-        await self.connection.execute(
-            _INSERT_INVOICE,
-            {
-                "id": invoice.id,
-                "contract_id": invoice.contract_id,
-                "due_on": invoice.due_on,
-                "issued_at": invoice.issued_at,
-                "amount_cents": invoice.amount_cents,
-                **_invoice_standing(invoice),
-            },
-        )
-        lines = [
-            {"invoice_id": invoice.id, "position": n, **asdict(line)}
-            for n, line in enumerate(invoice.lines)
-        ]
+        row = {
+            "id": invoice.id,
+            "contract_id": invoice.contract_id,
+            "issued_at": invoice.issued_at,
+            "bill_id": invoice.bill_id,
+            **standing_of(invoice),
+        }
+        lines = [_line_row(invoice, n) for n in range(len(invoice.lines))]
+        await self.connection.execute(_INSERT_INVOICE, row)
         await self.connection.execute(_INSERT_LINE, lines)
-        await _post(self.connection, entry, self.correlation_id)
+        await self._post(entry, invoices=[row], invoice_lines=lines)
         self.written.tell(
             "invoice.issued",
             f"invoice:{invoice.id}",
@@ -176,13 +199,18 @@ class _Pen:
 
     async def _payment_posted(self, fact: PaymentPosted) -> None:
         payment = fact.payment
-        entry_id = await _post(self.connection, fact.entry, self.correlation_id)
-        row = _payment_row(payment, entry_id, self.correlation_id)
-        row |= {"subscriber_id": self.subscriber_id, "credit_cents": fact.credit_cents}
-        await self.connection.execute(_INSERT_PAYMENT, row)
-        if fact.allocations:
-            rows = [{"payment_id": payment.id, **asdict(a)} for a in fact.allocations]
-            await self.connection.execute(_INSERT_ALLOCATION, rows)
+        row = _payment_row(payment, self.correlation_id) | {
+            "subscriber_id": self.subscriber_id,
+            "credit_cents": fact.credit_cents,
+            "state": "posted",
+        }
+        shares = [_allocation_row(payment.id, item) for item in fact.allocations]
+        standings = [_standing(invoice) for invoice in fact.invoices]
+        entry_id = await self._post(
+            fact.entry, payments=[row], allocations=shares, invoices=standings
+        )
+        await self.connection.execute(_INSERT_PAYMENT, row | {"entry_id": entry_id})
+        await self._allocate(shares, standings)
         self.written.tell(
             "payment.posted",
             f"payment:{payment.id}",
@@ -194,11 +222,103 @@ class _Pen:
             allocations=[asdict(a) for a in fact.allocations],
         )
 
-    async def _credit_used(self, allocation: Allocation, entry: Entry) -> None:
-        await _post(self.connection, entry, self.correlation_id)
-        row = {"payment_id": None, **asdict(allocation)}
-        await self.connection.execute(_INSERT_ALLOCATION, row)
-        self.written.tell("credit.used", f"invoice:{allocation.invoice_id}", **asdict(allocation))
+    async def _payment_assigned(self, fact: PaymentAssigned) -> None:
+        payment = fact.payment
+        row: dict[str, object] = {
+            "id": payment.id,
+            "subscriber_id": self.subscriber_id,
+            "credit_cents": fact.credit_cents,
+            "state": "posted",
+            "invoice_id": payment.invoice_id,
+            "bill_id": payment.bill_id,
+        }
+        shares = [_allocation_row(payment.id, item) for item in fact.allocations]
+        standings = [_standing(invoice) for invoice in fact.invoices]
+        await self._post(fact.entry, payments=[row], allocations=shares, invoices=standings)
+        await self.connection.execute(
+            _UPDATE_PAYMENT, {"which": payment.id, **_without_id(row), "suspense_reason": None}
+        )
+        await self._allocate(shares, standings)
+        self.written.tell(
+            "payment.assigned",
+            f"payment:{payment.id}",
+            subscriber_id=self.subscriber_id,
+            credit_cents=fact.credit_cents,
+            allocations=[asdict(a) for a in fact.allocations],
+        )
+
+    async def _credit_used(self, fact: CreditUsed) -> None:
+        share, standing = _allocation_row(None, fact.allocation), _standing(fact.invoice)
+        await self._post(fact.entry, allocations=[share], invoices=[standing])
+        await self._allocate([share], [standing])
+        self.written.tell(
+            "credit.used", f"invoice:{fact.allocation.invoice_id}", **asdict(fact.allocation)
+        )
+
+    async def _payment_reversed(self, fact: PaymentReversed) -> None:
+        reversal = fact.reversal
+        row = reversal_row(reversal, fact.credit_cents, self.correlation_id)
+        shares = [_taken_row(share, "reversal_id", reversal.id) for share in fact.taken]
+        standings = [_standing(invoice) for invoice in fact.invoices]
+        entry_id = await self._post(
+            fact.entry, reversals=[row], allocations=shares, invoices=standings
+        )
+        await self.connection.execute(_INSERT_REVERSAL, row | {"entry_id": entry_id})
+        await self._allocate(shares, standings)
+        self.written.tell(
+            "payment.reversed",
+            f"payment:{reversal.payment_id}",
+            kind=reversal.kind.value,
+            external_id=reversal.external_id,
+            amount_cents=reversal.amount_cents,
+            credit_cents=fact.credit_cents,
+            author=reversal.author,
+            reason=reversal.reason,
+            reopened={str(i.id): i.due_on.isoformat() for i in fact.invoices},
+        )
+
+    async def _invoice_corrected(self, fact: InvoiceCorrected) -> None:
+        correction, invoice = fact.correction, fact.invoice
+        row: dict[str, object] = {
+            **asdict(correction),
+            "kind": correction.kind.value,
+            "credit_cents": fact.credit_cents,
+            "correlation_id": self.correlation_id,
+        }
+        shares = [_taken_row(share, "correction_id", correction.id) for share in fact.taken]
+        if fact.given is not None:
+            shares.append(_allocation_row(None, fact.given))
+        lines = []
+        if correction.kind in (CorrectionKind.CREDIT_NOTE, CorrectionKind.DEBIT_NOTE):
+            lines.append(_line_row(invoice, len(invoice.lines) - 1))
+            await self.connection.execute(_INSERT_LINE, lines)
+        entry_id = await self._post(
+            fact.entry,
+            corrections=[row],
+            allocations=shares,
+            invoices=[_standing(invoice)],
+            invoice_lines=lines,
+        )
+        await self.connection.execute(_INSERT_CORRECTION, row | {"entry_id": entry_id})
+        await self._allocate(shares, [_standing(invoice)])
+        self.written.tell(
+            f"invoice.{correction.kind.value}",
+            f"invoice:{invoice.id}",
+            correction_id=correction.id,
+            amount_cents=correction.amount_cents,
+            credit_cents=fact.credit_cents,
+            author=correction.author,
+            reason=correction.reason,
+        )
+
+    async def _allocate(self, shares: Sequence[Row], standings: Sequence[Row]) -> None:
+        if shares:
+            await self.connection.execute(_INSERT_ALLOCATION, list(shares))
+        for row in standings:
+            await self.connection.execute(_UPDATE_INVOICE, {"which": row["id"], **_without_id(row)})
+
+    async def _post(self, entry: Entry, **rows: Sequence[Row]) -> int:
+        return await _post(self.connection, entry, self.correlation_id, rows, self.written)
 
     async def _notice_drawn(self, notice: Notice) -> None:
         amounts = {str(invoice_id): cents for invoice_id, cents in notice.amounts_cents.items()}
@@ -290,7 +410,15 @@ class _Pen:
         )
 
 
-async def _post(connection: AsyncConnection, entry: Entry, correlation_id: str) -> int:
+async def _post(
+    connection: AsyncConnection,
+    entry: Entry,
+    correlation_id: str,
+    rows: Mapping[str, Sequence[Row]],
+    written: Written,
+) -> int:
+    """Write an entry with the rows that come with it, and leave it to be sealed."""
+    document = chain.document(rows)
     posted = await connection.execute(
         _ENTRY,
         {
@@ -300,10 +428,12 @@ async def _post(connection: AsyncConnection, entry: Entry, correlation_id: str) 
             "correlation_id": correlation_id,
             "accounts": [posting.account for posting in entry.postings],
             "cents": [posting.cents for posting in entry.postings],
+            "document": json.dumps(document),
         },
     )
-    entry_id: int = posted.scalars().all()[0]
-    return entry_id
+    entry_id, recorded_wall = posted.all()[0]
+    written.entries.append(chain.Unsealed(entry_id, entry, correlation_id, recorded_wall, document))
+    return int(entry_id)
 
 
 def _last_look(verdict: Verdict) -> dict[str, object]:
@@ -314,17 +444,50 @@ def _last_look(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def _invoice_standing(invoice: Invoice) -> dict[str, object]:
+def _payment_row(payment: Payment, correlation_id: str) -> dict[str, object]:
+    return {**asdict(payment), "correlation_id": correlation_id}
+
+
+def _line_row(invoice: Invoice, position: int) -> Row:
+    line = invoice.lines[position]
+    row = {"invoice_id": invoice.id, "position": position, **asdict(line)}
+    return row | {"kind": line.kind.value}
+
+
+def _allocation_row(payment_id: int | None, allocation: Allocation) -> Row:
     return {
-        "state": invoice.state,
-        "paid_cents": invoice.paid_cents,
-        "fine_paid_cents": invoice.fine_paid_cents,
-        "interest_paid_cents": invoice.interest_paid_cents,
-        "fine_base_cents": invoice.fine_base_cents,
-        "interest_accrued_cents": invoice.interest_accrued_cents,
-        "interest_since": invoice.interest_since,
+        "payment_id": payment_id,
+        **asdict(allocation),
+        "reversal_id": None,
+        "correction_id": None,
     }
 
 
-def _payment_row(payment: Payment, entry_id: int, correlation_id: str) -> dict[str, object]:
-    return {**asdict(payment), "entry_id": entry_id, "correlation_id": correlation_id}
+def _taken_row(share: Share, cause: str, cause_id: int) -> Row:
+    part = share.allocation
+    taken = Allocation(
+        part.invoice_id,
+        -part.interest_cents,
+        -part.fine_cents,
+        -part.principal_cents,
+        -part.discount_cents,
+    )
+    return _allocation_row(share.payment_id, taken) | {cause: cause_id}
+
+
+def _standing(invoice: Invoice) -> Row:
+    return {"id": invoice.id, **standing_of(invoice)}
+
+
+def reversal_row(reversal: Reversal, credit_cents: int, correlation_id: str) -> Row:
+    """A row of `reversals`, but for its entry."""
+    return {
+        **asdict(reversal),
+        "kind": reversal.kind.value,
+        "credit_cents": credit_cents,
+        "correlation_id": correlation_id,
+    }
+
+
+def _without_id(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != "id"}

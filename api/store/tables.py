@@ -231,11 +231,23 @@ logins = Table(
 
 # --- money ----------------------------------------------------------------------------------------
 
+# What a payer of several contracts is sent as one: the invoices that fall due on a day.
+bills = Table(
+    "bills",
+    metadata,
+    _id(),
+    _ref("subscriber_id", "subscribers.id"),
+    Column("due_on", Date, nullable=False),
+    _instant("made_at", null=False),
+    UniqueConstraint("subscriber_id", "due_on"),
+)
+
 invoices = Table(
     "invoices",
     metadata,
     _id(),
     _ref("contract_id", "contracts.id", index=True),
+    _ref("bill_id", "bills.id", null=True, index=True),
     Column("due_on", Date, nullable=False),
     _instant("issued_at", null=False),
     Column("state", Text, nullable=False, server_default="open"),
@@ -246,10 +258,22 @@ invoices = Table(
     Column("fine_base_cents", BigInteger),
     Column("interest_accrued_cents", BigInteger, nullable=False, server_default="0"),
     Column("interest_since", Date),
-    CheckConstraint("state in ('open', 'paid', 'void')", name="state"),
-    CheckConstraint("0 <= paid_cents and paid_cents <= amount_cents", name="paid"),
+    # The conditional discount that was kept, and what was paid by the date that it asks for.
+    Column("discount_cents", BigInteger, nullable=False, server_default="0"),
+    Column("paid_in_time_cents", BigInteger, nullable=False, server_default="0"),
+    # When a reversal opened it again: notices drawn before do not cover it any more.
+    _instant("reopened_at"),
+    CheckConstraint(
+        "state in ('open', 'paid', 'void', 'renegotiated', 'written_off')", name="state"
+    ),
+    CheckConstraint(
+        "paid_cents >= 0 and discount_cents >= 0 and paid_cents + discount_cents <= amount_cents",
+        name="paid",
+    ),
     CheckConstraint("fine_paid_cents >= 0 and interest_paid_cents >= 0", name="charges"),
-    CheckConstraint("(state = 'paid') <= (paid_cents = amount_cents)", name="paid_means_paid"),
+    CheckConstraint(
+        "(state = 'paid') <= (paid_cents + discount_cents = amount_cents)", name="paid_means_paid"
+    ),
     Index("ix_invoices_state_due_on", "state", "due_on"),
 )
 
@@ -260,6 +284,16 @@ invoice_lines = Table(
     Column("position", SmallInteger, primary_key=True),
     Column("description", Text, nullable=False),
     Column("amount_cents", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False, server_default="other"),
+    Column("service", Text, nullable=False, server_default=""),
+    Column("from_on", Date),
+    Column("until_on", Date),
+    Column("conditional", Boolean, nullable=False, server_default=false()),
+    CheckConstraint(
+        "kind in ('scm', 'sva', 'one_off', 'penalty', 'instalment', 'other')", name="kind"
+    ),
+    CheckConstraint("not conditional or amount_cents < 0", name="conditional"),
+    CheckConstraint("until_on > from_on", name="span"),
 )
 
 ledger_entries = Table(
@@ -271,7 +305,20 @@ ledger_entries = Table(
     Column("reference", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
     Column("recorded_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # The rows that were written with it. Null: of before entries were sealed.
+    Column("document", JSONB),
     UniqueConstraint("kind", "reference"),
+)
+
+# The chain of entries (invariant M11), in the order of their commits.
+ledger_seals = Table(
+    "ledger_seals",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_id", BigInteger, ForeignKey("ledger_entries.id"), nullable=False, unique=True),
+    Column("version", SmallInteger, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
 )
 
 ledger_postings = Table(
@@ -290,12 +337,14 @@ charges = Table(
     _id(),
     Column("provider", Text, nullable=False),
     Column("txid", Text, nullable=False),
-    _ref("invoice_id", "invoices.id", index=True),
+    _ref("invoice_id", "invoices.id", null=True, index=True),
+    _ref("bill_id", "bills.id", null=True, index=True),
     Column("amount_cents", BigInteger, nullable=False),
     Column("copy_and_paste", Text, nullable=False),
     _instant("created_at", null=False),
     UniqueConstraint("provider", "txid"),
     CheckConstraint("amount_cents > 0", name="amount"),
+    CheckConstraint("num_nonnulls(invoice_id, bill_id) = 1", name="subject"),
 )
 
 payment_notices = Table(
@@ -336,6 +385,7 @@ payments = Table(
     Column("provider", Text, nullable=False),
     Column("external_id", Text, nullable=False),
     _ref("invoice_id", "invoices.id", null=True, index=True),
+    _ref("bill_id", "bills.id", null=True),
     _ref("subscriber_id", "subscribers.id", null=True, index=True),
     Column("amount_cents", BigInteger, nullable=False),
     Column("method", Text, nullable=False),
@@ -354,21 +404,74 @@ payments = Table(
     CheckConstraint("(state = 'suspense') = (subscriber_id is null)", name="suspense"),
 )
 
+# Money that went back: what a payment lost again (invariant M12).
+reversals = Table(
+    "reversals",
+    metadata,
+    _id(),
+    _ref("payment_id", "payments.id", index=True),
+    Column("kind", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    # What of it the customer's credit gave; the rest was taken from invoices.
+    Column("credit_cents", BigInteger, nullable=False, server_default="0"),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _instant("at", null=False),
+    _ref("entry_id", "ledger_entries.id"),
+    Column("correlation_id", Text, nullable=False),
+    UniqueConstraint("provider", "external_id", "kind"),
+    CheckConstraint("kind in ('refund', 'chargeback', 'returned')", name="kind"),
+    CheckConstraint("amount_cents > 0 and credit_cents between 0 and amount_cents", name="amount"),
+)
+
+# What was changed of an issued invoice, by whom and why.
+corrections = Table(
+    "corrections",
+    metadata,
+    _id(),
+    _ref("invoice_id", "invoices.id", index=True),
+    Column("kind", Text, nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    # What of it was paid already and is now the customer's credit.
+    Column("credit_cents", BigInteger, nullable=False, server_default="0"),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _instant("at", null=False),
+    _ref("entry_id", "ledger_entries.id"),
+    Column("correlation_id", Text, nullable=False),
+    CheckConstraint(
+        "kind in ('credit_note', 'debit_note', 'void', 'write_off', 'renegotiation',"
+        " 'restoration')",
+        name="kind",
+    ),
+    CheckConstraint("amount_cents >= 0 and credit_cents >= 0", name="amount"),
+    CheckConstraint("length(author) > 0 and length(reason) > 0", name="reason"),
+)
+
 allocations = Table(
     "allocations",
     metadata,
     _id(),
-    # Null: paid from customer credit when the invoice was issued.
+    # Null: paid from customer credit.
     _ref("payment_id", "payments.id", null=True, index=True),
     _ref("invoice_id", "invoices.id", index=True),
     Column("interest_cents", BigInteger, nullable=False),
     Column("fine_cents", BigInteger, nullable=False),
     Column("principal_cents", BigInteger, nullable=False),
+    # The conditional discount that it earned: owed no longer, and paid by nobody.
+    Column("discount_cents", BigInteger, nullable=False, server_default="0"),
+    # Negative: what one of these took back.
+    _ref("reversal_id", "reversals.id", null=True),
+    _ref("correction_id", "corrections.id", null=True),
     CheckConstraint(
-        "interest_cents >= 0 and fine_cents >= 0 and principal_cents >= 0"
-        " and interest_cents + fine_cents + principal_cents > 0",
+        "(interest_cents, fine_cents, principal_cents, discount_cents) <> (0, 0, 0, 0)"
+        " and (num_nonnulls(reversal_id, correction_id) = 0"
+        " or greatest(interest_cents, fine_cents, principal_cents, discount_cents) <= 0)",
         name="amounts",
     ),
+    CheckConstraint("num_nonnulls(reversal_id, correction_id) <= 1", name="taken_back"),
 )
 
 # --- the ladder -----------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_async_engine
 
 from api.clock import Clock, ManualClock
-from api.store import accounts, audit, record
+from api.store import accounts, audit, chain, record
 from api.store.policies import latest_policies
+from api.store.record import Written
 from api.store.tables import contracts, facts, invoices
 from billing.account import Account, Desk, Payment
 from billing.calendar import Calendar
@@ -166,6 +167,7 @@ class Uow:
         self._transaction: AsyncTransaction | None = None
         self._audits: list[audit.Item] = []
         self._notifications: list[tuple[str, str]] = []
+        self._entries: list[chain.Unsealed] = []
         self._desk: Desk | None = None
 
     @property
@@ -208,13 +210,17 @@ class Uow:
         if error is not None and is_away(error):
             raise DatabaseAway(_AWAY) from error
 
-    async def account(self, subscriber_id: int) -> Account:
+    async def account(self, subscriber_id: int, also: Sequence[int] = ()) -> Account:
         """The payer's account, locked until the end of the transaction.
+
+        Args:
+            subscriber_id: whose.
+            also: invoices that are wanted though nothing is owed on them.
 
         Raises:
             LookupError: no such subscriber.
         """
-        return await accounts.load(self.connection, subscriber_id, self.clock.now())
+        return await accounts.load(self.connection, subscriber_id, self.clock.now(), also)
 
     async def payer_of_contract(self, contract_id: int) -> int:
         """The subscriber who pays for a contract.
@@ -260,15 +266,19 @@ class Uow:
             facts: what changing it made true.
         """
         written = await record.write(self.connection, payer, facts, self.correlation_id)
-        self._audits += written.audits
-        self._notifications += written.notifications
+        self._keep(written)
 
     async def record_suspense(self, payment: Payment, reason: str, entry: Entry) -> None:
         """Keep money that nobody can be credited with yet, with the reason why."""
         written = await record.write_suspense(
             self.connection, payment, reason, entry, self.correlation_id
         )
+        self._keep(written)
+
+    def _keep(self, written: Written) -> None:
         self._audits += written.audits
+        self._notifications += written.notifications
+        self._entries += written.entries
 
     async def audit(self, action: str, subject: str, data: Mapping[str, object]) -> None:
         """Queue a row of the audit chain; it is chained right before the commit."""
@@ -300,8 +310,12 @@ class Uow:
             channels, payloads = zip(*dict.fromkeys(self._notifications), strict=True)
             words = {"channels": list(channels), "payloads": list(payloads)}
             await self.connection.execute(_NOTIFY, words)
+        if self._audits or self._entries:
+            # Last of all: the lock is held from here to the end of the commit.
+            await audit.lock(self.connection)
+        if self._entries:
+            await chain.append(self.connection, self._entries)
         if self._audits:
-            # Last of all: its lock is held from here to the end of the commit.
             await audit.append(
                 self.connection, self._audits, self.actor, self.correlation_id, self.clock.now()
             )

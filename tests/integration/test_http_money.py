@@ -19,6 +19,16 @@ pytestmark = pytest.mark.anyio
 
 NOW = datetime.fromisoformat("2026-09-16T10:00:00-03:00")
 
+LINE = {
+    "description": "Internet",
+    "amount_cents": 9990,
+    "kind": "other",
+    "service": "",
+    "from_on": None,
+    "until_on": None,
+    "conditional": False,
+}
+
 
 @pytest.fixture
 async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
@@ -73,7 +83,7 @@ async def test_an_invoice_shows_what_is_due_now_with_fine_and_interest(
         "state": "open",
         "amount_cents": 9990,
         "amount_due_cents": 9990 + 200 + 50,
-        "lines": [{"description": "Internet", "amount_cents": 9990}],
+        "lines": [LINE],
     }
     assert (await finance.get(f"/api/v1/invoices/{made['id']}")).json() == made
     query: dict[str, str | int] = {"contract_id": added.contract_id, "state": "open"}

@@ -17,14 +17,14 @@ NOON = at("2026-09-01 12:00")
 def test_an_invoice_debits_its_contract() -> None:
     entry = invoice_entry(invoice())
     assert (entry.kind, entry.reference) == ("invoice", "invoice:1")
-    assert entry.postings == (Posting("receivable:1", 99_90), Posting("revenue:service", -99_90))
+    assert entry.postings == (Posting("receivable:1", 99_90), Posting("revenue:other", -99_90))
 
 
 def test_a_payment_is_spread_over_contracts_charges_and_credit() -> None:
     shares = [
-        (1, Allocation(1, 50, 2_00, 99_90)),
-        (2, Allocation(2, 3, 0, 10_00)),
-        (1, Allocation(3, 0, 0, 5_00)),
+        (invoice(), Allocation(1, 50, 2_00, 99_90)),
+        (invoice(2, contract_id=2), Allocation(2, 3, 0, 10_00)),
+        (invoice(3), Allocation(3, 0, 0, 5_00)),
     ]
     entry = payment_entry(payment(120_00, NOON), shares, 7)
     assert entry.reference == "pix:e2e-1"
@@ -39,12 +39,12 @@ def test_a_payment_is_spread_over_contracts_charges_and_credit() -> None:
 
 
 def test_an_exact_payment_leaves_no_empty_posting() -> None:
-    entry = payment_entry(payment(99_90, NOON), [(1, Allocation(1, 0, 0, 99_90))], 7)
+    entry = payment_entry(payment(99_90, NOON), [(invoice(), Allocation(1, 0, 0, 99_90))], 7)
     assert entry.postings == (Posting("cash:pix", 99_90), Posting("receivable:1", -99_90))
 
 
 def test_credit_pays_an_invoice_without_cash() -> None:
-    entry = credit_entry(invoice(), Allocation(1, 0, 0, 5_00), 7, NOON)
+    entry = credit_entry((invoice(), Allocation(1, 0, 0, 5_00)), 7, NOON, "invoice:1")
     assert entry.postings == (Posting("credit:7", 5_00), Posting("receivable:1", -5_00))
 
 

@@ -18,7 +18,8 @@ from billing.account import (
     review,
     take_promise,
 )
-from billing.events import PromiseTaken
+from billing.events import PromiseSettled, PromiseTaken
+from billing.payer import PromiseState
 from billing.policy import Policy
 from billing.promise import PromiseRefused
 from tests.support.accounts import (
@@ -163,5 +164,37 @@ def test_a_second_promise_never_shortens_the_first() -> None:
         take_promise(payer, promise("2026-09-23", "2026-09-23 09:00", 2), now)
     payer, _ = take_promise(payer, promise("2026-09-26", "2026-09-23 09:00", 2), now)
     assert payer.contracts[0].review_on == at("2026-09-27 00:00")
+    assert states(payer) == [PromiseState.EXTENDED, PromiseState.RUNNING]
     payer, level = level_at(payer, "2026-09-25 10:00")
     assert level is Level.FULL
+
+
+def states(payer: Account) -> list[PromiseState]:
+    return [item.state for item in payer.promises]
+
+
+def test_a_promise_is_kept_by_paying_and_broken_by_its_last_day() -> None:
+    taken, _ = take_promise(walled(), promise("2026-09-25", "2026-09-22 22:30"), evening())
+    now = desk("2026-09-25 20:00")
+    kept, facts = clear_payment(taken, payment(110_00, "2026-09-25 20:00"), now)
+    (settled,) = [fact for fact in facts if isinstance(fact, PromiseSettled)]
+    assert settled.promise == kept.promises[0]
+    assert (settled.promise.state, settled.promise.settled_at) == (PromiseState.KEPT, now.now)
+    waiting, _ = review(taken, desk("2026-09-25 23:59"))
+    assert states(waiting) == [PromiseState.RUNNING]
+    assert waiting.contracts[0].review_on == at("2026-09-26 00:00")
+    broken, facts = review(waiting, desk("2026-09-26 00:00"))
+    assert states(broken) == [PromiseState.BROKEN]
+    assert next(type(fact) for fact in facts) is PromiseSettled
+    # Paid a day late it was broken all the same, and is told once.
+    broken, facts = clear_payment(
+        broken, payment(110_00, "2026-09-26 10:00"), desk("2026-09-26 10:00")
+    )
+    assert states(broken) == [PromiseState.BROKEN]
+    assert not [fact for fact in facts if isinstance(fact, PromiseSettled)]
+
+
+def test_a_part_paid_keeps_no_promise() -> None:
+    taken, _ = take_promise(walled(), promise("2026-09-25", "2026-09-22 22:30"), evening())
+    paid, _ = clear_payment(taken, payment(50_00, "2026-09-25 20:00"), desk("2026-09-25 20:00"))
+    assert states(paid) == [PromiseState.RUNNING]

@@ -1,0 +1,168 @@
+"""Money goes back: refunds, chargebacks, returned Pix (money rule 12, invariant M12).
+
+Each is a new entry; nothing of the payment is undone in place. A verb as `billing.account`
+describes them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from billing.events import Fact, PaymentReversed
+from billing.invoice import Allocation, Invoice, InvoiceState, Share, release, reopened
+from billing.ledger import reversal_entry
+from billing.payer import Account, Desk, Payment, Refused, Reversal, ReversalKind
+from billing.settle import use_credit, with_invoices
+from billing.standing import look, policy_of
+
+# What an invoice in these states was paid can be asked back for.
+_PAYABLE = (InvoiceState.OPEN, InvoiceState.PAID, InvoiceState.WRITTEN_OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Reversing:
+    """A reversal, and what the core must know of the payment that loses it.
+
+    Attributes:
+        reversal: what is asked for.
+        payment: whose money it is.
+        reversed_cents: what of the payment went back before.
+        shares: what stands allocated to the payer's invoices, of any payment and of credit.
+    """
+
+    reversal: Reversal
+    payment: Payment
+    reversed_cents: int
+    shares: tuple[Share, ...]
+
+
+def reverse_payment(
+    account: Account, reversing: Reversing, desk: Desk
+) -> tuple[Account, tuple[Fact, ...]]:
+    """Take money of a payment back.
+
+    A refund is taken from the customer's credit first, then from what the payment had paid; the
+    others from what it had paid first. What credit has been spent on gives the rest. A paid invoice
+    that gives anything up is open again, due `chargeback_grace_days` from today, without late
+    charges for the time before, and older notices do not cover it any more; one that was still open
+    keeps its due date.
+
+    Raises:
+        Refused: it is more than what is left of the payment, or an agreement holds what it paid.
+    """
+    reversal, payment = reversing.reversal, reversing.payment
+    refuse_excess(reversal, payment, reversing.reversed_cents)
+    invoices = {invoice.id: invoice for invoice in account.invoices}
+    own = [share for share in reversing.shares if share.payment_id == payment.id]
+    # Only what credit paid, or what took the place of credit that was refunded, is left to ask.
+    rest = [share for share in reversing.shares if share.payment_id != payment.id]
+    rest.sort(key=lambda share: share.payment_id is not None)
+    left_cents, credit_cents = reversal.amount_cents, 0
+    taken: list[Share] = []
+
+    def from_credit() -> None:
+        nonlocal left_cents, credit_cents
+        credit_cents = min(left_cents, account.credit_cents)
+        left_cents -= credit_cents
+
+    def from_invoices(shares: Sequence[Share]) -> None:
+        nonlocal left_cents
+        for share in _youngest_first(shares, invoices):
+            part = _part(share.allocation, left_cents)
+            left_cents -= part.total_cents
+            if part.total_cents:
+                taken.append(Share(share.payment_id, part))
+
+    if reversal.kind is ReversalKind.REFUND:
+        from_credit()
+        from_invoices(own)
+    else:
+        from_invoices(own)
+        from_credit()
+    from_invoices(rest)
+    if left_cents:
+        raise Refused(
+            f"{left_cents} cents of payment {payment.id} stand on invoices of an agreement;"
+            " end the agreement first"
+        )
+    account, facts = _given_up(account, reversing, taken, credit_cents, desk)
+    return look(account, desk, facts)
+
+
+def refuse_excess(reversal: Reversal, payment: Payment, reversed_cents: int) -> None:
+    """See that no more goes back than came.
+
+    Raises:
+        Refused: the amount is not positive, or above what is left of the payment.
+    """
+    left_cents = payment.amount_cents - reversed_cents
+    if not 0 < reversal.amount_cents <= left_cents:
+        raise Refused(
+            f"payment {payment.id} was of {payment.amount_cents} cents and {reversed_cents} of them"
+            f" went back before; 1 to {left_cents} cents can, not {reversal.amount_cents}"
+            if left_cents
+            else f"all of payment {payment.id} went back before"
+        )
+
+
+def _given_up(
+    account: Account, reversing: Reversing, taken: Sequence[Share], credit_cents: int, desk: Desk
+) -> tuple[Account, list[Fact]]:
+    contracts = {contract.id: contract for contract in account.contracts}
+    before = {invoice.id: invoice for invoice in account.invoices}
+    after = dict(before)
+    paid: list[tuple[Invoice, Allocation]] = []
+    shares: list[Share] = []
+    for share in [*taken, *_unearned(taken, reversing.shares)]:
+        part, invoice = share.allocation, after[share.allocation.invoice_id]
+        policy = policy_of(contracts[invoice.contract_id], desk)
+        after[invoice.id] = release(invoice, part, policy, desk.calendar, desk.now.date())
+        paid.append((before[invoice.id], part))
+        shares.append(share)
+    due_on = desk.now.date() + timedelta(days=desk.terms.chargeback_grace_days)
+    changed = tuple(
+        # Charges alone that went back are let go: nothing is left for them to count from.
+        reopened(invoice, due_on, desk.now)
+        if invoice.state is InvoiceState.PAID and invoice.rest_cents
+        else invoice
+        for invoice in after.values()
+        if invoice != before[invoice.id]
+    )
+    account = with_invoices(account, changed)
+    account = replace(account, credit_cents=account.credit_cents - credit_cents)
+    entry = reversal_entry(reversing.reversal, reversing.payment, paid, account.subscriber_id)
+    fact = PaymentReversed(reversing.reversal, tuple(shares), credit_cents, entry, changed)
+    account, used = use_credit(account, desk, f"reversal:{reversing.reversal.id}")
+    return account, [fact, *used]
+
+
+def _unearned(taken: Sequence[Share], shares: Sequence[Share]) -> list[Share]:
+    """The discounts of invoices that give up principal: what is not paid in full earns none."""
+    opened = {share.allocation.invoice_id for share in taken if share.allocation.principal_cents}
+    return [
+        Share(share.payment_id, Allocation(number, 0, 0, 0, share.allocation.discount_cents))
+        for share in shares
+        if (number := share.allocation.invoice_id) in opened and share.allocation.discount_cents > 0
+    ]
+
+
+def _youngest_first(shares: Sequence[Share], invoices: dict[int, Invoice]) -> Iterator[Share]:
+    known = [share for share in shares if share.allocation.invoice_id in invoices]
+    known.sort(
+        key=lambda share: (
+            invoices[share.allocation.invoice_id].due_on,
+            share.allocation.invoice_id,
+        ),
+        reverse=True,
+    )
+    for share in known:
+        if invoices[share.allocation.invoice_id].state in _PAYABLE:
+            yield share
+
+
+def _part(allocation: Allocation, cents: int) -> Allocation:
+    """At most `cents` of it: principal first, then fine, then interest."""
+    principal = min(cents, max(0, allocation.principal_cents))
+    fine = min(cents - principal, max(0, allocation.fine_cents))
+    interest = min(cents - principal - fine, max(0, allocation.interest_cents))
+    return Allocation(allocation.invoice_id, interest, fine, principal)
