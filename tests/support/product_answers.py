@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
+from typing import Any
 
 from billing.access import Level
 from billing.account import Account, Desk, Payment, Refused, Reversal, ReversalKind
@@ -91,7 +92,7 @@ def _cycles(example: Example) -> Answer:
     }
 
 
-def _subscription(example: Example, **changes: object) -> Subscription:
+def _subscription(example: Example, **changes: Any) -> Subscription:
     due_day = int(example.given["due_day"])
     due = _due(example)
     first = cycle_of(due - ONE_DAY, (DueDay(date(2015, 1, 1), due_day),)).starts_on

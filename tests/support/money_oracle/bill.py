@@ -1,5 +1,6 @@
 """One invoice from its issue to its last cent (rules 5, 6, 7, 12 and 13), replayed in order."""
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
@@ -56,8 +57,12 @@ class Bill:
         self._closed = False
 
     def owed(self, day: date) -> Share:
-        """What a payment of that day would have to cover."""
-        self._count(day)
+        """What a payment of that day would have to cover; asking changes nothing."""
+        asked = copy(self)
+        asked._count(day)
+        return asked._standing()
+
+    def _standing(self) -> Share:
         if self._closed or self.paid_on is not None:
             return Share()
         if not self.lost:
@@ -66,14 +71,15 @@ class Bill:
 
     def pay(self, cents: int, day: date) -> Share:
         """Interest, then the fine, then principal (Código Civil art. 354); the share it took."""
-        owed = self.owed(day)
+        self._count(day)
+        owed = self._standing()
         interest = min(cents, owed.interest)
         fine = min(cents - interest, owed.fine)
         principal = min(cents - interest - fine, owed.principal)
         self.interest_paid += interest
         self.fine_paid += fine
         self.unpaid -= principal
-        if self.owed(day).total == 0 and not self._closed and self.paid_on is None:
+        if self._standing().total == 0 and not self._closed and self.paid_on is None:
             self.paid_on = day
         return Share(interest, fine, principal)
 
