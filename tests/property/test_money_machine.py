@@ -275,7 +275,7 @@ class Money(RuleBasedStateMachine):
             world = deepcopy_books(self.books)
             for place in sequence:
                 amount, target = inputs[place]
-                world.pay(amount, self.now, now, target, key=f"day-{place}")
+                world.pay(amount, self.now, now, target, f"day-{place}")
             ends.append((world.account.credit_cents, world.account.invoices, +world.ledger))
         assert ends[0] == ends[1], "M9"
 

@@ -17,7 +17,7 @@ from billing.events import (
     PaymentReversed,
 )
 from billing.invoice import Allocation, Invoice, InvoiceState, Line, Share
-from billing.ledger import REVENUE_FINE, REVENUE_INTEREST, REVENUE_RECOVERED, cash, credit
+from billing.ledger import REVENUE_FINE, REVENUE_INTEREST, REVENUE_RECOVERED, WRITE_OFF, cash, credit
 from billing.payer import Correction, CorrectionKind, Desk
 from billing.reverse import Reversing, reverse_payment
 from billing.settle import clear_payment, issue_invoice
@@ -194,7 +194,12 @@ class Books:
         assert received - back == taken + self.credit_cents, "money in is money posted"
         earned = -self.ledger[REVENUE_FINE] - self.ledger[REVENUE_INTEREST]
         assert earned == sum(sum(parts[:2]) for parts in on.values()), "M7"
-        assert self.ledger[REVENUE_RECOVERED] <= 0
+        given_up = sum(
+            bill.rest_cents
+            for bill in self.invoices.values()
+            if bill.state is InvoiceState.WRITTEN_OFF
+        )
+        assert self.ledger[WRITE_OFF] + self.ledger[REVENUE_RECOVERED] == given_up, "rule 13"
 
     def open_invoices(self) -> list[Invoice]:
         """The invoices that owe something, oldest due date first."""
