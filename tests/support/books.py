@@ -17,7 +17,14 @@ from billing.events import (
     PaymentReversed,
 )
 from billing.invoice import Allocation, Invoice, InvoiceState, Line, Share
-from billing.ledger import REVENUE_FINE, REVENUE_INTEREST, REVENUE_RECOVERED, WRITE_OFF, cash, credit
+from billing.ledger import (
+    REVENUE_FINE,
+    REVENUE_INTEREST,
+    REVENUE_RECOVERED,
+    WRITE_OFF,
+    cash,
+    credit,
+)
 from billing.payer import Correction, CorrectionKind, Desk
 from billing.reverse import Reversing, reverse_payment
 from billing.settle import clear_payment, issue_invoice
