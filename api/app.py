@@ -7,11 +7,16 @@ from prometheus_client import CollectorRegistry
 
 from api.house import House
 from api.http import (
+    agreements,
     catalog,
+    corrections,
+    disputes,
     health,
     ladder,
+    ledger,
     money,
     network,
+    pauses,
     policies,
     proof,
     staff,
@@ -55,7 +60,21 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     app.add_middleware(Envelope, registry=app.state.registry)
     install(app)
     v1 = APIRouter(prefix="/api/v1", responses=responses(400))
-    for part in (staff, catalog, money, ladder, policies, network, usage, proof):
+    for part in (
+        staff,
+        catalog,
+        money,
+        corrections,
+        ledger,
+        ladder,
+        agreements,
+        disputes,
+        pauses,
+        policies,
+        network,
+        usage,
+        proof,
+    ):
         v1.include_router(part.router)
     app.include_router(v1)
     app.include_router(webhooks.router, responses=responses(422))

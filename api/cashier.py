@@ -22,7 +22,7 @@ from api.clock import wall
 from api.house import House
 from api.posting import PaymentConflict, PostedPayment, post_payment
 from api.puller import Puller
-from api.store import charges, payments
+from api.store import bills, charges, payments
 from api.store.payments import ClaimedNotice
 from api.store.uow import Uow
 from billing.invoice import amount_due
@@ -35,6 +35,7 @@ __all__ = [
     "PaymentConflict",
     "PostedPayment",
     "charge",
+    "charge_bill",
     "post_payment",
     "reconcile",
     "settle",
@@ -107,9 +108,9 @@ async def _post(house: House, notice: ClaimedNotice, confirmed: Confirmed) -> No
     async with house.uow("cashier", notice.correlation_id) as uow:
         if not await payments.lock_open_notice(uow.connection, notice.id):
             return
-        invoice_id, reason = None, "it has no txid"
+        invoice_id, bill_id, reason = None, None, "it has no txid"
         if confirmed.txid is not None:
-            invoice_id = await charges.invoice_of_txid(
+            invoice_id, bill_id = await charges.subject_of_txid(
                 uow.connection, notice.provider, confirmed.txid
             )
             reason = f"txid {confirmed.txid} is of no charge of ours"
@@ -126,6 +127,7 @@ async def _post(house: House, notice: ClaimedNotice, confirmed: Confirmed) -> No
                 # The provider lives in real time; in rehearsal that says nothing about our dates.
                 paid_at=now if uow.clock.manual else confirmed.paid_at,
                 invoice_id=invoice_id,
+                bill_id=bill_id,
                 suspense_reason=reason,
             )
         except PaymentConflict as error:
@@ -165,7 +167,7 @@ async def _retry(house: House, notice: ClaimedNotice, waits_s: Sequence[int], wh
 
 
 async def charge(house: House, uow: Uow, invoice_id: int) -> Charge:
-    """What settles an invoice today (principal, fine, interest) as a charge that a payer can pay.
+    """What settles an invoice today as a charge that a payer can pay, less a discount still open.
 
     One of the same amount that lives a day longer at least is given again. The provider is asked
     inside the caller's transaction, which must therefore hold no lock yet. The txid follows from
@@ -181,22 +183,58 @@ async def charge(house: House, uow: Uow, invoice_id: int) -> Charge:
         raise LookupError(f"there is no invoice {invoice_id}")
     if not house.providers:
         raise NoProvider("no payment provider is set up; see RELIGA_PIX_URL")
-    name, provider = next(iter(house.providers.items()))
-    desk = await uow.desk()
-    policy = desk.policies[found.policy]
-    due_cents = amount_due(found.invoice, policy, desk.calendar, desk.now.date())
+    due_cents = await _due_cents(uow, found)
     if due_cents <= 0:
         raise NothingDue(f"nothing is owed on invoice {invoice_id}")
-    standing = await charges.living_charge(uow.connection, invoice_id, due_cents)
+    return await _charge(house, uow, due_cents, f"fatura {invoice_id}", invoice_id=invoice_id)
+
+
+async def charge_bill(house: House, uow: Uow, bill_id: int) -> Charge:
+    """What settles all invoices of a bill today, as `charge` does for one.
+
+    Raises:
+        LookupError: no such bill; `NoProvider`: nobody to charge through.
+        NothingDue: nothing is owed on it.
+        ProviderAway: ask again later.
+    """
+    if await bills.payer_of_bill(uow.connection, bill_id) is None:
+        raise LookupError(f"there is no bill {bill_id}")
+    due_cents = 0
+    for invoice_id in await bills.invoices_of_bill(uow.connection, bill_id):
+        found = await charges.read_invoice(uow.connection, invoice_id)
+        due_cents += await _due_cents(uow, found) if found is not None else 0
+    if not house.providers:
+        raise NoProvider("no payment provider is set up; see RELIGA_PIX_URL")
+    if due_cents <= 0:
+        raise NothingDue(f"nothing is owed on bill {bill_id}")
+    return await _charge(house, uow, due_cents, f"fatura conjunta {bill_id}", bill_id=bill_id)
+
+
+async def _due_cents(uow: Uow, found: charges.InvoiceToCharge) -> int:
+    desk = await uow.desk()
+    policy = desk.policies[found.policy]
+    return amount_due(found.invoice, policy, desk.calendar, desk.now.date())
+
+
+async def _charge(
+    house: House,
+    uow: Uow,
+    due_cents: int,
+    text: str,
+    *,
+    invoice_id: int | None = None,
+    bill_id: int | None = None,
+) -> Charge:
+    standing = await charges.living_charge(uow.connection, invoice_id, due_cents, bill_id=bill_id)
     if standing is not None:
         return standing
+    name, provider = next(iter(house.providers.items()))
     # Unguessable, and another database of ours at the same provider never makes the same.
-    seed = f"{invoice_id}:{due_cents}:{wall().date()}"
+    subject = str(invoice_id) if bill_id is None else f"bill-{bill_id}"
+    seed = f"{subject}:{due_cents}:{wall().date()}"
     txid = hmac.new(house.secrets.derive("txid"), seed.encode(), "sha256").hexdigest()[:32]
-    made = await provider.create_charge(
-        txid, due_cents, f"{house.settings.provider_name}: fatura {invoice_id}"
-    )
-    await charges.keep_charge(uow.connection, name, invoice_id, made)
+    made = await provider.create_charge(txid, due_cents, f"{house.settings.provider_name}: {text}")
+    await charges.keep_charge(uow.connection, name, invoice_id, made, bill_id=bill_id)
     return made
 
 

@@ -75,6 +75,22 @@ def _events(
                 yield row["failed_at"], "notice_failed"
         case "promise":
             yield row["made_at"], "promise_taken"
+            if row["state"] in ("kept", "broken"):
+                yield row["settled_at"], f"promise_{row['state']}"
+        case "agreement":
+            yield row["offered_at"], "agreement_offered"
+            if row["accepted_at"] is not None:
+                yield row["accepted_at"], "agreement_accepted"
+            if row["settled_at"] is not None:
+                yield row["settled_at"], f"agreement_{row['state']}"
+        case "dispute":
+            yield row["opened_at"], "dispute_opened"
+            if row["answered_at"] is not None:
+                yield row["answered_at"], f"dispute_{row['state']}"
+        case "pause":
+            yield row["asked_at"], "pause_taken"
+            if row["ended_at"] is not None:
+                yield row["ended_at"], "pause_ended"
         case "hold":
             yield row["placed_at"], "hold_placed"
         case "payment":
@@ -90,7 +106,11 @@ def _events(
 
 def _without_amounts(row: Item) -> Item:
     """Without what anyone owes or paid. Ids stay: they say nothing of money."""
-    return {name: value for name, value in row.items() if not name.endswith("_cents")}
+    return {
+        name: value
+        for name, value in row.items()
+        if name != "cents" and not name.endswith("_cents")
+    }
 
 
 class _Teller:

@@ -51,6 +51,11 @@ class Permission(StrEnum):
     TAKE_PAYMENTS = "take_payments"
     TAKE_PROMISES = "take_promises"
     PLACE_HOLDS = "place_holds"
+    OFFER_AGREEMENTS = "offer_agreements"
+    APPROVE_AGREEMENTS = "approve_agreements"
+    OPEN_DISPUTES = "open_disputes"
+    ANSWER_DISPUTES = "answer_disputes"
+    PAUSE_CONTRACTS = "pause_contracts"
     RUN_REVIEWS = "run_reviews"
     READ_POLICIES = "read_policies"
     WRITE_POLICIES = "write_policies"
@@ -77,6 +82,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ_SESSIONS,
             Permission.TAKE_PROMISES,
             Permission.PLACE_HOLDS,
+            Permission.OPEN_DISPUTES,
+            Permission.PAUSE_CONTRACTS,
             Permission.READ_POLICIES,
         }
     ),
@@ -89,6 +96,11 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.WRITE_INVOICES,
             Permission.TAKE_PAYMENTS,
             Permission.TAKE_PROMISES,
+            Permission.OFFER_AGREEMENTS,
+            Permission.APPROVE_AGREEMENTS,
+            Permission.OPEN_DISPUTES,
+            Permission.ANSWER_DISPUTES,
+            Permission.PAUSE_CONTRACTS,
             Permission.RUN_REVIEWS,
             Permission.READ_POLICIES,
             Permission.WRITE_POLICIES,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from api.house import House
 from api.store import payments
+from api.store.bills import payer_of_bill
 from api.store.payments import PaymentRow
 from api.store.uow import Uow
 from billing.account import Payment, clear_payment
@@ -40,12 +41,13 @@ async def post_payment(
     reference: str,
     paid_at: datetime,
     invoice_id: int | None,
+    bill_id: int | None = None,
     suspense_reason: str = "it names no invoice",
 ) -> PostedPayment:
     """Post money once. The same again answers what was posted.
 
-    An invoice that does not exist (or None) puts the money into suspense, with the reason, for a
-    person to look at; money is never guessed onto an account (invariant M15).
+    An invoice that does not exist (or None, without a bill) puts the money into suspense, with the
+    reason, for a person to look at; money is never guessed onto an account (invariant M15).
 
     Raises:
         PaymentConflict: other money stands under this provider and id.
@@ -54,6 +56,8 @@ async def post_payment(
     if standing is not None:
         return _same(standing, provider, external_id, amount_cents, method, reference, invoice_id)
     payer = None if invoice_id is None else await uow.payer_of_invoice(invoice_id)
+    if bill_id is not None:
+        payer = await payer_of_bill(uow.connection, bill_id)
     if invoice_id is not None and payer is None:
         suspense_reason = f"it names invoice {invoice_id}, which does not exist"
     now = uow.clock.now()
@@ -68,12 +72,14 @@ async def post_payment(
         paid_at=min(paid_at, now).astimezone(now.tzinfo),
         cleared_at=now,
         invoice_id=None if payer is None else invoice_id,
+        bill_id=bill_id,
     )
     if payer is None:
         await uow.record_suspense(payment, suspense_reason, suspense_entry(payment))
         log.warning("payment %s is in suspense: %s", payment.id, suspense_reason)
         return PostedPayment(payment.id, "suspense", suspense_reason, 0)
-    before = await uow.account(payer)
+    # What was written off is paid too, if it is named.
+    before = await uow.account(payer, [invoice_id] if invoice_id is not None else [])
     _, facts = clear_payment(before, payment, await uow.desk())
     await uow.record(before, facts)
     credit = sum(fact.credit_cents for fact in facts if isinstance(fact, PaymentPosted))
@@ -94,8 +100,9 @@ def _same(
         method,
         reference,
     )
-    # In suspense no invoice is kept, because it may not exist.
-    if not same or (standing.state == "posted" and standing.invoice_id != invoice_id):
+    # In suspense no invoice is kept, because it may not exist; one out of it was given by hand.
+    named = standing.suspense_reason is None
+    if not same or (named and standing.invoice_id != invoice_id):
         raise PaymentConflict(
             f"{provider} {external_id} is payment {standing.id} of {standing.amount_cents} cents,"
             " with other particulars; a different payment needs a different reference"

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
+from api.renegotiating import run_out
 from api.store.tables import contracts, subscribers
 from api.store.uow import Uow
 from billing.access import Level
@@ -119,11 +120,12 @@ async def next_due(connection: AsyncConnection) -> datetime | None:
 
 
 async def _judge(uow: Uow, account: Account) -> Sequence[Fact]:
-    """What a look at the account makes true: a notice, where one is due, and the verdicts."""
+    """What a look at the account makes true: what is over, a notice that is due, the verdicts."""
     desk = await uow.desk()
+    account, over = await run_out(uow, account, desk, uow.actor)
     if notice_due(account, desk):
-        return draw_notice(account, await uow.draw("notices"), desk)[1]
-    return review_account(account, desk)[1]
+        return (*over, *draw_notice(account, await uow.draw("notices"), desk)[1])
+    return (*over, *review_account(account, desk)[1])
 
 
 def _asked_for(due: _Due, facts: Sequence[Fact]) -> list[Fact]:

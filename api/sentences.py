@@ -32,6 +32,8 @@ REASONS: dict[Lang, dict[str, str]] = {
         "awaiting_allowed_time": "o corte espera dia e hora permitidos",
         "promise": "promessa de pagamento em vigor",
         "hold": "suspensão do corte por um operador",
+        "agreement": "um acordo assinado espera o primeiro pagamento",
+        "paused": "suspensão pedida pelo cliente",
         "below_minimum": "o débito está abaixo do mínimo",
         "quota_spent": "a franquia de tráfego do ciclo foi usada",
         "quota_renewed": "começou um novo ciclo da franquia de tráfego",
@@ -49,6 +51,8 @@ REASONS: dict[Lang, dict[str, str]] = {
         "awaiting_allowed_time": "the cut waits for an allowed day and hour",
         "promise": "a promise to pay is in force",
         "hold": "an operator holds the cut back",
+        "agreement": "a signed agreement waits for its first payment",
+        "paused": "the customer asked to suspend the service",
         "below_minimum": "the debt is below the minimum",
         "quota_spent": "the traffic quota of this cycle is used up",
         "quota_renewed": "a new cycle of the traffic quota has begun",
@@ -73,6 +77,37 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         * 2,
         "notice_failed": ("Notificação {id} não pôde ser entregue.",) * 2,
         "promise_taken": ("{author} registrou promessa de pagamento até {until_on}.",) * 2,
+        "promise_kept": ("Promessa de pagamento até {until_on} cumprida.",) * 2,
+        "promise_broken": ("Promessa de pagamento até {until_on} descumprida.",) * 2,
+        "agreement_offered": (
+            "{author} ofereceu o acordo {id}, em {parts} parcela(s), válido até {valid_until}.",
+        )
+        * 2,
+        "agreement_accepted": ("Acordo {id} assinado, registrado por {accepted_by}.",) * 2,
+        "agreement_expired": ("O acordo {id} não foi aceito até {valid_until} e expirou.",) * 2,
+        "agreement_kept": ("Acordo {id} cumprido: todas as parcelas pagas.",) * 2,
+        "agreement_broken": (
+            "Acordo {id} descumprido: o débito original volta, abatido do que foi pago.",
+        )
+        * 2,
+        "dispute_opened": (
+            "Contestação {id}: {amount} da fatura {invoice_id}, porque {reason};"
+            " a cobrança dessa parte está suspensa.",
+            "Contestação {id} da fatura {invoice_id}: {reason};"
+            " a cobrança da parte contestada está suspensa.",
+        ),
+        "dispute_accepted": ("Contestação {id} aceita por {answered_by}: {answer}.",) * 2,
+        "dispute_rejected": ("Contestação {id} rejeitada por {answered_by}: {answer}.",) * 2,
+        "dispute_unanswered": (
+            "Contestação {id} sem resposta no prazo: decidida a favor do cliente.",
+        )
+        * 2,
+        "pause_taken": (
+            "Suspensão do serviço a pedido do cliente, de {from_on} a {until_on}, registrada por"
+            " {author}.",
+        )
+        * 2,
+        "pause_ended": ("O cliente encerrou a suspensão que havia pedido.",) * 2,
         "hold_placed": ("{author} suspendeu o corte até {expires_at}: {reason}.",) * 2,
         "payment_posted": (
             "Pagamento {id} de {amount} recebido por {method}.",
@@ -115,6 +150,32 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         "notice_proven": ("Notice {id} delivered by {channel}; its days run from here.",) * 2,
         "notice_failed": ("Notice {id} could not be delivered.",) * 2,
         "promise_taken": ("{author} took a promise to pay by {until_on}.",) * 2,
+        "promise_kept": ("The promise to pay by {until_on} was kept.",) * 2,
+        "promise_broken": ("The promise to pay by {until_on} was broken.",) * 2,
+        "agreement_offered": (
+            "{author} offered agreement {id}, in {parts} part(s), open until {valid_until}.",
+        )
+        * 2,
+        "agreement_accepted": ("Agreement {id} signed, recorded by {accepted_by}.",) * 2,
+        "agreement_expired": ("Agreement {id} was not accepted by {valid_until} and expired.",) * 2,
+        "agreement_kept": ("Agreement {id} kept: every part is paid.",) * 2,
+        "agreement_broken": ("Agreement {id} broken: the old debt is back, less what was paid.",)
+        * 2,
+        "dispute_opened": (
+            "Dispute {id}: {amount} of invoice {invoice_id}, because {reason};"
+            " nobody collects that part.",
+            "Dispute {id} of invoice {invoice_id}: {reason}; nobody collects the disputed part.",
+        ),
+        "dispute_accepted": ("Dispute {id} accepted by {answered_by}: {answer}.",) * 2,
+        "dispute_rejected": ("Dispute {id} rejected by {answered_by}: {answer}.",) * 2,
+        "dispute_unanswered": ("Dispute {id} was not answered in time: decided for the customer.",)
+        * 2,
+        "pause_taken": (
+            "Service suspended as the customer asked, from {from_on} to {until_on}, recorded by"
+            " {author}.",
+        )
+        * 2,
+        "pause_ended": ("The customer ended the suspension.",) * 2,
         "hold_placed": ("{author} held the cut back until {expires_at}: {reason}.",) * 2,
         "payment_posted": (
             "Payment {id} of {amount} received by {method}.",

@@ -6,8 +6,9 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.store import audit, situations
+from api.store import audit, chain, situations
 from api.store.tables import access_decisions, policies
+from api.verify_rows import verify_rows
 from billing import policy
 from billing.calendar import Calendar
 from billing.ladder import decide
@@ -21,27 +22,30 @@ _MONEY = {
     """,
     "invoice {} has {} cents, its lines add up to {}": """
         select i.id, i.amount_cents, coalesce(sum(l.amount_cents), 0)
-        from invoices i left join invoice_lines l on l.invoice_id = i.id
+        from invoices i
+            left join invoice_lines l on l.invoice_id = i.id and not l.conditional
         group by i.id having i.amount_cents <> coalesce(sum(l.amount_cents), 0)
     """,
-    "invoice {} has {} cents of principal, fine and interest paid, payments gave it {}": """
+    "invoice {} has {} cents of principal, fine, interest and discount, payments gave it {}": """
         with given as (
             select invoice_id, sum(principal_cents) as principal, sum(fine_cents) as fine,
-                   sum(interest_cents) as interest
+                   sum(interest_cents) as interest, sum(discount_cents) as discount
             from allocations group by invoice_id
         )
         select i.id,
-               concat_ws('+', i.paid_cents, i.fine_paid_cents, i.interest_paid_cents),
+               concat_ws('+', i.paid_cents, i.fine_paid_cents, i.interest_paid_cents,
+                         i.discount_cents),
                concat_ws('+', coalesce(g.principal, 0), coalesce(g.fine, 0),
-                         coalesce(g.interest, 0))
+                         coalesce(g.interest, 0), coalesce(g.discount, 0))
         from invoices i left join given g on g.invoice_id = i.id
-        where (i.paid_cents, i.fine_paid_cents, i.interest_paid_cents)
-            <> (coalesce(g.principal, 0), coalesce(g.fine, 0), coalesce(g.interest, 0))
+        where (i.paid_cents, i.fine_paid_cents, i.interest_paid_cents, i.discount_cents)
+            <> (coalesce(g.principal, 0), coalesce(g.fine, 0), coalesce(g.interest, 0),
+                coalesce(g.discount, 0))
     """,
     "the ledger has {1} cents receivable of contract {0}, its invoices have {2} unpaid": """
         with owed as (
-            select contract_id as id, sum(amount_cents - paid_cents) as cents
-            from invoices where state <> 'void' group by contract_id
+            select contract_id as id, sum(amount_cents - discount_cents - paid_cents) as cents
+            from invoices where state = 'open' group by contract_id
         ), posted as (
             select split_part(account, ':', 2)::bigint as id, sum(cents) as cents
             from ledger_postings where account like 'receivable:%' group by account
@@ -51,35 +55,81 @@ _MONEY = {
         where coalesce(p.cents, 0) <> coalesce(o.cents, 0)
     """,
     "the ledger has {1} cents of credit of subscriber {0}, payments leave {2}": """
-        with left_over as (
-            select subscriber_id as id, sum(credit_cents) as cents
-            from payments where state = 'posted' group by subscriber_id
-        ), used as (
-            select c.subscriber_id as id,
-                   sum(a.interest_cents + a.fine_cents + a.principal_cents) as cents
+        with moved as (
+            select subscriber_id as id, credit_cents as cents
+            from payments where state = 'posted'
+            union all
+            select c.subscriber_id, -(a.interest_cents + a.fine_cents + a.principal_cents)
             from allocations a
                 join invoices i on i.id = a.invoice_id join contracts c on c.id = i.contract_id
-            where a.payment_id is null group by c.subscriber_id
+            where a.payment_id is null and a.reversal_id is null and a.correction_id is null
+            union all
+            select p.subscriber_id, -r.credit_cents
+            from reversals r join payments p on p.id = r.payment_id
+            where p.subscriber_id is not null
+            union all
+            select c.subscriber_id, k.credit_cents
+            from corrections k
+                join invoices i on i.id = k.invoice_id join contracts c on c.id = i.contract_id
+            union all
+            select c.subscriber_id, d.compensation_cents
+            from disputes d join contracts c on c.id = d.contract_id
+        ), left_over as (
+            select id, sum(cents) as cents from moved group by id
         ), posted as (
             select split_part(account, ':', 2)::bigint as id, -sum(cents) as cents
             from ledger_postings where account like 'credit:%' group by account
         )
-        select id, coalesce(p.cents, 0), coalesce(l.cents, 0) - coalesce(u.cents, 0)
-        from left_over l full join used u using (id) full join posted p using (id)
-        where coalesce(p.cents, 0) <> coalesce(l.cents, 0) - coalesce(u.cents, 0)
+        select id, coalesce(p.cents, 0), coalesce(l.cents, 0)
+        from left_over l full join posted p using (id)
+        where coalesce(p.cents, 0) <> coalesce(l.cents, 0)
     """,
-    "payment {} is of {} cents, invoices and credit got {}": """
-        select p.id, p.amount_cents, p.credit_cents
-            + coalesce(sum(a.interest_cents + a.fine_cents + a.principal_cents), 0)
-        from payments p left join allocations a on a.payment_id = p.id
-        where p.state = 'posted' group by p.id
-        having p.amount_cents <> p.credit_cents
-            + coalesce(sum(a.interest_cents + a.fine_cents + a.principal_cents), 0)
+    "payment {} is of {} cents, invoices, credit and what went back before got {}": """
+        with given as (
+            select payment_id, sum(interest_cents + fine_cents + principal_cents) as cents
+            from allocations where reversal_id is null and correction_id is null
+            group by payment_id
+        ), returned as (
+            select r.payment_id, sum(r.amount_cents) as cents
+            from reversals r join payments p on p.id = r.payment_id
+                join ledger_entries e on e.kind = 'assignment'
+                    and e.reference = concat(p.provider, ':', p.external_id)
+            where r.entry_id < e.id group by r.payment_id
+        )
+        select p.id, p.amount_cents,
+               p.credit_cents + coalesce(g.cents, 0) + coalesce(r.cents, 0)
+        from payments p left join given g on g.payment_id = p.id
+            left join returned r on r.payment_id = p.id
+        where p.state = 'posted' and p.amount_cents
+            <> p.credit_cents + coalesce(g.cents, 0) + coalesce(r.cents, 0)
+    """,
+    "payment {} is of {} cents, {} of them went back": """
+        select p.id, p.amount_cents, sum(r.amount_cents)
+        from payments p join reversals r on r.payment_id = p.id
+        group by p.id having sum(r.amount_cents) > p.amount_cents
+    """,
+    "the ledger has {1} cents {0}, its invoices have {2}": """
+        with owed as (
+            select coalesce(sum(amount_cents - discount_cents - paid_cents), 0) as cents
+            from invoices where state = 'disputed'
+        ), posted as (
+            select coalesce(sum(cents), 0) as cents from ledger_postings where account = 'disputed'
+        )
+        select 'disputed', p.cents, o.cents from owed o, posted p where p.cents <> o.cents
+    """,
+    "the ledger has {1} cents {0} that are on no instalment, not {2}": """
+        select 'renegotiated', sum(cents), 0 from ledger_postings
+        where account = 'renegotiated' having sum(cents) <> 0
     """,
     "the ledger has {1} cents from {0}, its payments add up to {2}": """
-        with came as (
-            select 'cash:' || provider as account, sum(amount_cents) as cents
-            from payments group by provider
+        with moved as (
+            select provider, amount_cents as cents from payments
+            union all
+            select p.provider, -r.amount_cents
+            from reversals r join payments p on p.id = r.payment_id
+        ), came as (
+            select concat('cash:', provider) as account, sum(cents) as cents
+            from moved group by provider
         ), posted as (
             select account, sum(cents) as cents
             from ledger_postings where account like 'cash:%' group by account
@@ -90,7 +140,11 @@ _MONEY = {
     """,
     "the ledger has {1} cents in {0}, its payments add up to {2}": """
         with held as (
-            select coalesce(sum(amount_cents), 0) as cents from payments where state = 'suspense'
+            select coalesce(sum(p.amount_cents - coalesce(r.cents, 0)), 0) as cents
+            from payments p left join (
+                select payment_id, sum(amount_cents) as cents from reversals group by payment_id
+            ) r on r.payment_id = p.id
+            where p.state = 'suspense'
         ), posted as (
             select -coalesce(sum(cents), 0) as cents from ledger_postings
             where account = 'suspense'
@@ -124,6 +178,8 @@ async def verify(house: House, connection: AsyncConnection) -> list[str]:
     for sentence, query in _MONEY.items():
         for row in await connection.execute(text(query)):
             differences.append(sentence.format(*row))
+    differences += await chain.verify(connection)
+    differences += await verify_rows(connection)
     broken = await audit.verify(connection)
     if broken is not None:
         differences.append(f"the audit chain breaks at row {broken}")

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from billing.calendar import ONE_DAY, Calendar
-from billing.invoice import Allocation, Invoice, InvoiceState, allocate, charges
+from billing.invoice import Allocation, Invoice, InvoiceState, Share, allocate, charges
 from billing.ladder import Rung
 from billing.money import half_up, split
 from billing.policy import Policy
@@ -64,6 +64,18 @@ class Proposal:
     charges_percent: int = 0
     principal_percent: int = 0
     interest_month_basis_points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is asked to be worked out. No invoices named: all that are past their due date."""
+
+    id: int
+    contract_id: int
+    author: str
+    valid_until: date
+    proposal: Proposal
+    invoice_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +154,15 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """Money that a part got on one local day; `payment_id` None: from customer credit."""
+    """What one payment (None: customer credit) gave a part, and its local day."""
 
-    payment_id: int | None
-    invoice_id: int
+    share: Share
     on: date
-    cents: int
+
+    @property
+    def cents(self) -> int:
+        """The money."""
+        return self.share.allocation.total_cents
 
 
 def owed_by(invoice: Invoice, policy: Policy, calendar: Calendar, today: date) -> Owed:
@@ -251,6 +266,17 @@ def may_accept(agreement: Agreement, owed: Sequence[Owed], today: date) -> None:
             )
 
 
+def kept_charges(agreement: Agreement) -> tuple[int, int]:
+    """What of the old charges is asked for: `(fine_cents, interest_cents)`.
+
+    Interest is forgiven first; the instalments' own is part of it.
+    """
+    found = agreement.simulation
+    kept_cents = found.fine_cents + found.late_interest_cents - found.charges_discount_cents
+    fine_cents = min(kept_cents, found.fine_cents)
+    return fine_cents, kept_cents - fine_cents + found.interest_cents
+
+
 def breaks_on(agreement: Agreement, invoices: Sequence[Invoice], grace_days: int) -> date | None:
     """The first local day on which the agreement is broken if nothing more is paid; None: never."""
     due = [
@@ -266,9 +292,19 @@ def is_kept(agreement: Agreement, invoices: Sequence[Invoice]) -> bool:
     return not any(item.id in agreement.invoice_ids and item.unpaid_cents for item in invoices)
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A sum that a part got pays an old invoice; this one as it stood, and as it stands."""
+
+    paid: Paid
+    before: Invoice
+    allocation: Allocation
+    after: Invoice
+
+
 def revive(
     old: Sequence[Invoice], paid: Sequence[Paid], policy: Policy, calendar: Calendar
-) -> tuple[tuple[Invoice, ...], tuple[tuple[Paid, Allocation], ...], int]:
+) -> tuple[tuple[Invoice, ...], tuple[Move, ...], int]:
     """The old debt as if there had been no agreement, paid by what its parts got (rule 10).
 
     Each sum pays as of its own day, by rule 7: oldest due date first; interest, fine, principal.
@@ -280,20 +316,22 @@ def revive(
         invoice.id: replace(invoice, state=InvoiceState.OPEN)
         for invoice in sorted(old, key=lambda item: (item.due_on, item.id))
     }
-    moves: list[tuple[Paid, Allocation]] = []
+    moves: list[Move] = []
     over_cents = 0
-    for money in sorted(paid, key=lambda item: (item.on, item.invoice_id, item.payment_id or 0)):
+    for money in sorted(paid, key=_by_day):
         left_cents = money.cents
-        for invoice in list(standing.values()):
-            if left_cents == 0 or invoice.unpaid_cents == 0:
+        for before in list(standing.values()):
+            if left_cents == 0 or before.unpaid_cents == 0:
                 continue
-            after, allocation, left_cents = allocate(
-                invoice, left_cents, policy, calendar, money.on
-            )
+            after, allocation, left_cents = allocate(before, left_cents, policy, calendar, money.on)
             standing[after.id] = after
-            moves.append((money, allocation))
+            moves.append(Move(money, before, allocation, after))
         over_cents += left_cents
     return tuple(standing.values()), tuple(moves), over_cents
+
+
+def _by_day(paid: Paid) -> tuple[date, int, int]:
+    return paid.on, paid.share.allocation.invoice_id, paid.share.payment_id or 0
 
 
 def _check(proposal: Proposal, today: date, valid_until: date, terms: Terms) -> None:

@@ -80,6 +80,13 @@ class Dispute:
         """What of the disputed sum was paid before it was opened."""
         return self.cents - self.frozen_cents
 
+    @property
+    def standing_cents(self) -> int:
+        """What of the disputed sum the disputed invoice still asks for, or asked for and got."""
+        if self.state in (DisputeState.ACCEPTED, DisputeState.UNANSWERED):
+            return 0
+        return self.cents if self.frozen_id == self.invoice_id else self.paid_cents
+
 
 @dataclass(frozen=True, slots=True)
 class Refund:
@@ -110,7 +117,8 @@ def may_dispute(invoice: Invoice, cents: int, earlier: Sequence[Dispute], today:
     """
     if any(item.state is DisputeState.OPEN for item in earlier):
         raise Refused(f"a dispute of invoice {invoice.id} is open; answer that first")
-    left_cents = invoice.amount_cents - sum(item.cents for item in earlier)
+    answered_cents = sum(item.standing_cents for item in earlier)
+    left_cents = invoice.amount_cents - invoice.discount_cents - answered_cents
     if left_cents <= 0:
         raise Refused(f"all of invoice {invoice.id} was disputed and answered already")
     if not 1 <= cents <= left_cents:

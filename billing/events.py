@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from billing.access import Access
+from billing.agreement import Agreement
+from billing.dispute import Dispute
 from billing.invoice import Allocation, Invoice, Share
 from billing.ladder import Situation, Verdict
 from billing.ledger import Entry
@@ -16,8 +18,14 @@ from billing.quota import Meter
 
 __all__ = [
     "AccessDecided",
+    "AgreementAccepted",
+    "AgreementBroken",
+    "AgreementMoved",
+    "AgreementOffered",
     "Allocation",
     "CreditUsed",
+    "DisputeAnswered",
+    "DisputeOpened",
     "Fact",
     "HoldPlaced",
     "InvoiceCorrected",
@@ -154,6 +162,56 @@ class PauseEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreementOffered:
+    """An agreement worked out and offered, or waiting for approval."""
+
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementMoved:
+    """An agreement approved, expired or kept."""
+
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementAccepted:
+    """An agreement signed. `entry` is what it forgives and the charges it takes over, if any."""
+
+    agreement: Agreement
+    author: str
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementBroken:
+    """An agreement undone. `entry` is that of its signature, reversed."""
+
+    agreement: Agreement
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeOpened:
+    """A charge disputed; nobody collects the disputed part until it is answered."""
+
+    dispute: Dispute
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeAnswered:
+    """A dispute answered, or decided for the customer because nobody did.
+
+    `compensation_cents` is credited to the customer beyond what was paid and undue.
+    """
+
+    dispute: Dispute
+    compensation_cents: int
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
 class HoldPlaced:
     """A hold in force until it expires."""
 
@@ -204,6 +262,12 @@ Fact = (
     | PromiseSettled
     | PauseTaken
     | PauseEnded
+    | AgreementOffered
+    | AgreementMoved
+    | AgreementAccepted
+    | AgreementBroken
+    | DisputeOpened
+    | DisputeAnswered
     | HoldPlaced
     | AccessDecided
     | Reviewed

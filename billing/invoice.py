@@ -16,7 +16,8 @@ from billing.policy import Policy
 class InvoiceState(StrEnum):
     """OPEN owes principal, PAID owes nothing, VOID never counted.
 
-    What RENEGOTIATED owed is owed under an agreement; what WRITTEN_OFF owed is a loss.
+    What RENEGOTIATED owed is owed under an agreement; what WRITTEN_OFF owed is a loss; what
+    DISPUTED owes nobody collects until the dispute is answered.
     """
 
     OPEN = "open"
@@ -24,6 +25,7 @@ class InvoiceState(StrEnum):
     VOID = "void"
     RENEGOTIATED = "renegotiated"
     WRITTEN_OFF = "written_off"
+    DISPUTED = "disputed"
 
 
 class Kind(StrEnum):

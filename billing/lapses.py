@@ -1,22 +1,66 @@
-"""What time or money ends by itself: promises kept or broken."""
+"""What time or money ends by itself: promises and agreements kept, broken, expired."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import date
 
-from billing.events import Fact, PromiseSettled
-from billing.payer import Account, Desk, Promise, PromiseState
+from billing.agreement import Agreement, AgreementState, breaks_on, is_kept
+from billing.calendar import ONE_DAY
+from billing.dispute import DisputeState
+from billing.events import AgreementMoved, Fact, PromiseSettled
+from billing.invoice import Invoice
+from billing.payer import Account, Contract, Desk, Promise, PromiseState
+from billing.policy import Policy, RestoreOn
+
+_OPEN_OFFER = (AgreementState.AWAITING_APPROVAL, AgreementState.OFFERED)
 
 
 def wind_up(account: Account, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
-    """End whatever is over by now and needs nobody's decision."""
+    """End whatever is over by now and needs neither a number nor anybody's decision."""
     unpaid_ids = frozenset(item.id for item in account.invoices if item.unpaid_cents)
     promises = tuple(_settled(item, unpaid_ids, desk) for item in account.promises)
-    facts = tuple(
+    agreements = tuple(_moved(item, account.invoices, desk) for item in account.agreements)
+    facts: list[Fact] = [
         PromiseSettled(after)
         for before, after in zip(account.promises, promises, strict=True)
         if after is not before
+    ]
+    facts += [
+        AgreementMoved(moved)
+        for standing, moved in zip(account.agreements, agreements, strict=True)
+        if moved is not standing
+    ]
+    return replace(account, promises=promises, agreements=agreements), tuple(facts)
+
+
+def lapses_on(account: Account, contract: Contract, desk: Desk) -> date | None:
+    """The first local day on which something of the contract is over by itself; None: nothing."""
+    grace_days = desk.terms.agreement_grace_days
+    days: list[date | None] = [
+        item.until_on + ONE_DAY
+        for item in account.promises
+        if item.contract_id == contract.id and item.state is PromiseState.RUNNING
+    ]
+    for item in account.agreements:
+        if item.contract_id == contract.id and item.state in _OPEN_OFFER:
+            days.append(item.valid_until + ONE_DAY)
+        elif item.contract_id == contract.id and item.state is AgreementState.RUNNING:
+            days.append(breaks_on(item, account.invoices, grace_days))
+    days += [
+        item.lapses_on
+        for item in account.disputes
+        if item.contract_id == contract.id and item.state is DisputeState.OPEN
+    ]
+    return min((day for day in days if day is not None), default=None)
+
+
+def awaits_first_payment(agreement: Agreement, invoices: Sequence[Invoice], policy: Policy) -> bool:
+    """Whether access still waits for the first part to be paid (ladder rule 12)."""
+    return (
+        agreement.state is AgreementState.RUNNING
+        and policy.restore_on is RestoreOn.FIRST_PAYMENT
+        and any(item.id == agreement.invoice_ids[0] and item.unpaid_cents for item in invoices)
     )
-    return replace(account, promises=promises), facts
 
 
 def extended(promises: Iterable[Promise], contract_id: int, desk: Desk) -> tuple[Promise, ...]:
@@ -36,3 +80,11 @@ def _settled(promise: Promise, unpaid_ids: frozenset[int], desk: Desk) -> Promis
     if promise.until_on < desk.now.date():
         return replace(promise, state=PromiseState.BROKEN, settled_at=desk.now)
     return promise
+
+
+def _moved(agreement: Agreement, invoices: Sequence[Invoice], desk: Desk) -> Agreement:
+    if agreement.state in _OPEN_OFFER and desk.now.date() > agreement.valid_until:
+        return replace(agreement, state=AgreementState.EXPIRED, settled_at=desk.now)
+    if agreement.state is AgreementState.RUNNING and is_kept(agreement, invoices):
+        return replace(agreement, state=AgreementState.KEPT, settled_at=desk.now)
+    return agreement

@@ -9,6 +9,8 @@ Accounts are named by what they hold:
 - `discounts`: conditional discounts that were earned. `write_off`: principal given up.
 - `renegotiated`: what agreements took from old invoices and have yet to put on instalments, which
   are no revenue a second time.
+- `forgiven`: principal that agreements gave up. `disputed`: principal that nobody collects until a
+  dispute is answered. `compensation`: what undue charges cost beyond giving them back.
 - `credit:{subscriber_id}`: a liability, what a customer paid ahead. `suspense`: money that nobody
   could be credited with yet.
 """
@@ -25,6 +27,9 @@ SUSPENSE = "suspense"
 DISCOUNTS = "discounts"
 WRITE_OFF = "write_off"
 RENEGOTIATED = "renegotiated"
+FORGIVEN = "forgiven"
+DISPUTED = "disputed"
+COMPENSATION = "compensation"
 REVENUE_FINE = "revenue:fine"
 REVENUE_INTEREST = "revenue:interest"
 REVENUE_RECOVERED = "revenue:recovered"
@@ -239,6 +244,23 @@ def renegotiation_entry(correction: Correction, invoice: Invoice) -> Entry:
 def restoration_entry(correction: Correction, invoice: Invoice) -> Entry:
     """What is unpaid of the invoice is owed again, as it had been. `invoice` is as it stands."""
     return _moved(correction, invoice, RENEGOTIATED, -1)
+
+
+def dispute_entry(correction: Correction, invoice: Invoice) -> Entry:
+    """What is unpaid of the invoice is not collected for now. `invoice` is as it stood."""
+    return _moved(correction, invoice, DISPUTED, 1)
+
+
+def release_entry(correction: Correction, invoice: Invoice) -> Entry:
+    """What is unpaid of the invoice is owed again. `invoice` is as it stands."""
+    return _moved(correction, invoice, DISPUTED, -1)
+
+
+def compensation_entry(reference: str, cents: int, subscriber_id: int, at: datetime) -> Entry:
+    """The customer is credited with more than an undue charge had taken (CDC art. 42)."""
+    return entry(
+        "compensation", at, reference, (COMPENSATION, cents), (credit(subscriber_id), -cents)
+    )
 
 
 def _moved(correction: Correction, invoice: Invoice, account: str, sign: int) -> Entry:

@@ -167,7 +167,10 @@ class Reversal:
 
 
 class CorrectionKind(StrEnum):
-    """What is done to an issued invoice; RESTORATION undoes RENEGOTIATION."""
+    """What is done to an issued invoice.
+
+    RESTORATION undoes RENEGOTIATION, RELEASE undoes DISPUTE.
+    """
 
     CREDIT_NOTE = "credit_note"
     DEBIT_NOTE = "debit_note"
@@ -175,6 +178,8 @@ class CorrectionKind(StrEnum):
     WRITE_OFF = "write_off"
     RENEGOTIATION = "renegotiation"
     RESTORATION = "restoration"
+    DISPUTE = "dispute"
+    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)

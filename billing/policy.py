@@ -20,6 +20,13 @@ class Law(StrEnum):
     NONE = "none"
 
 
+class RestoreOn(StrEnum):
+    """When access returns under an agreement (ladder rule 12)."""
+
+    SIGNATURE = "signature"
+    FIRST_PAYMENT = "first_payment"
+
+
 class PolicyError(ValueError):
     """A document that cannot be a policy, in one sentence that says what to change."""
 
@@ -51,6 +58,7 @@ class Policy:
     promise_days: int
     promise_every_days: int
     promise_level: Level
+    restore_on: RestoreOn
     cut_from: time
     cut_until: time
     cut_any_day: bool
@@ -70,6 +78,7 @@ DEFAULTS: Mapping[str, object] = {
     "promise_days": 3,
     "promise_every_days": 30,
     "promise_level": "full",
+    "restore_on": "signature",
     "cut_from": "08:00",
     "cut_until": "16:00",
     "cut_any_day": False,
@@ -112,6 +121,7 @@ def parse(name: str, version: int, document: Mapping[str, object]) -> Policy:
         promise_days=reader.whole("promise_days", 1, DAYS_MAX),
         promise_every_days=reader.whole("promise_every_days", 0, DAYS_MAX),
         promise_level=Level(reader.word("promise_level", (Level.FULL, Level.REDUCED))),
+        restore_on=RestoreOn(reader.word("restore_on", tuple(RestoreOn))),
         cut_from=reader.clock("cut_from"),
         cut_until=reader.clock("cut_until"),
         cut_any_day=reader.flag("cut_any_day"),
@@ -144,6 +154,7 @@ def document(policy: Policy) -> dict[str, object]:
         "promise_days": policy.promise_days,
         "promise_every_days": policy.promise_every_days,
         "promise_level": policy.promise_level.value,
+        "restore_on": policy.restore_on.value,
         "cut_from": policy.cut_from.strftime("%H:%M"),
         "cut_until": policy.cut_until.strftime("%H:%M"),
         "cut_any_day": policy.cut_any_day,

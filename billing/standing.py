@@ -5,9 +5,11 @@ Ended contracts are not looked at and ask for no notice.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
+from billing.agreement import Agreement, AgreementState, breaks_on
 from billing.calendar import ONE_DAY, day_start, zone_of
+from billing.dispute import stood_still
 from billing.events import AccessDecided, Fact, Reviewed
 from billing.invoice import Invoice
 from billing.ladder import (
@@ -19,9 +21,9 @@ from billing.ladder import (
     overdue_from,
     standing_promise,
 )
-from billing.lapses import wind_up
+from billing.lapses import awaits_first_payment, lapses_on, wind_up
 from billing.pause import Pause
-from billing.payer import Account, Contract, Desk, Notice, PromiseState, Refused
+from billing.payer import Account, Contract, Desk, Notice, Refused
 from billing.policy import Policy, PolicyError
 from billing.quota import spent_until
 
@@ -33,15 +35,29 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         Receivable(invoice.id, invoice.due_on, invoice.unpaid_cents)
         for invoice in unpaid_invoices(account, contract)
     )
+    agreed = renegotiated(account, contract, desk)
+    old_ids = frozenset().union(*(item.old_invoice_ids for item in agreed))
+    # Until its first payment, what an agreement replaces still says how the line stands.
+    receivables += tuple(
+        Receivable(invoice.id, invoice.due_on, invoice.rest_cents)
+        for invoice in account.invoices
+        if invoice.id in old_ids
+    )
+    breaks = [breaks_on(item, account.invoices, desk.terms.agreement_grace_days) for item in agreed]
+    broken = [
+        item.settled_at.astimezone(zone).date()
+        for item in account.agreements
+        if item.contract_id == contract.id
+        and item.state is AgreementState.BROKEN
+        and item.settled_at is not None
+        and item.rungs
+    ]
     unpaid_ids = frozenset(item.invoice_id for item in receivables)
     notices = [
-        CoveringNotice(
-            notice.id,
-            notice.proven_at.astimezone(zone).date(),
-            unpaid_ids.intersection(covered_by(account, notice)),
-        )
+        covering
         for notice in account.notices
-        if notice.proven_at is not None and notice.failed_at is None
+        if notice.failed_at is None
+        for covering in _coverings(account, notice, unpaid_ids, desk)
     ]
     promised = [item.until_on for item in account.promises if item.contract_id == contract.id]
     holds = [
@@ -53,12 +69,18 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
     pause = coming_pause(account, contract, desk)
     return Situation(
         receivables=receivables,
-        notices=tuple(item for item in notices if item.invoice_ids),
+        notices=tuple(notices),
         rungs=contract.rungs,
         promise_until=standing_promise(
             max(promised, default=None), contract.access.level, contract.rungs, today
         ),
         hold_until=max(holds, key=lambda instant: instant.astimezone(UTC), default=None),
+        agreed_until=max(
+            (day_start(day, zone) for day in breaks if day is not None),
+            key=lambda instant: instant.astimezone(UTC),
+            default=None,
+        ),
+        broken_on=max(broken, default=None),
         paused_from=pause.starts_at(zone) if pause is not None else None,
         paused_until=pause.stops_at(zone) if pause is not None else None,
     )
@@ -133,14 +155,14 @@ def _quota_reason(after: Contract, standing: date | None, today: date) -> str:
     return "quota_renewed" if standing is not None and standing <= today else "quota_changed"
 
 
-def lapses_on(account: Account, contract: Contract, desk: Desk) -> date | None:
-    """The first local day on which something of the contract is over by itself; None: nothing."""
-    days = [
-        item.until_on + ONE_DAY
-        for item in account.promises
-        if item.contract_id == contract.id and item.state is PromiseState.RUNNING
+def renegotiated(account: Account, contract: Contract, desk: Desk) -> list[Agreement]:
+    """The contract's agreements under which access still waits for the first payment."""
+    policy = policy_of(contract, desk)
+    return [
+        item
+        for item in account.agreements
+        if item.contract_id == contract.id and awaits_first_payment(item, account.invoices, policy)
     ]
-    return min(days, default=None)
 
 
 def coming_pause(account: Account, contract: Contract, desk: Desk) -> Pause | None:
@@ -205,7 +227,36 @@ def covered_by(account: Account, notice: Notice) -> frozenset[int]:
         if invoice.reopened_at is not None
         and notice.drawn_at.astimezone(UTC) <= invoice.reopened_at.astimezone(UTC)
     }
-    return frozenset(notice.amounts_cents) - reopened
+    # A disputed part that is billed apart keeps the notice that it had.
+    apart = {
+        item.frozen_id: item.invoice_id
+        for item in account.disputes
+        if item.frozen_id is not None
+        and notice.drawn_at.astimezone(UTC) <= item.opened_at.astimezone(UTC)
+    }
+    listed = frozenset(notice.amounts_cents) - reopened
+    return listed | {number for number, origin_id in apart.items() if origin_id in listed}
+
+
+def _coverings(
+    account: Account, notice: Notice, unpaid_ids: frozenset[int], desk: Desk
+) -> list[CoveringNotice]:
+    """A proven notice as the ladder counts it: later for what a dispute held up (rule 11)."""
+    if notice.proven_at is None:
+        return []
+    proven_on = notice.proven_at.astimezone(zone_of(desk.now)).date()
+    by_day: dict[date, set[int]] = {}
+    for number in unpaid_ids.intersection(covered_by(account, notice)):
+        days = sum(
+            stood_still(item, proven_on, desk.now.date())
+            for item in account.disputes
+            if item.frozen_id == number
+        )
+        by_day.setdefault(proven_on + timedelta(days=days), set()).add(number)
+    return [
+        CoveringNotice(notice.id, day, frozenset(numbers))
+        for day, numbers in sorted(by_day.items())
+    ]
 
 
 def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, tuple[Fact, ...]]:

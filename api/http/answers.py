@@ -106,13 +106,21 @@ class LineAnswer(BaseModel):
 
 
 class InvoiceAnswer(BaseModel):
-    """`amount_due_cents` is what settles it now: unpaid principal, fine and interest."""
+    """`amount_due_cents` is what settles it now: unpaid principal, fine and interest.
+
+    While a conditional discount can still be earned, less the discount; `discount_cents` is what
+    was earned. Lines of kind `credit` show customer credit that paid, and are no part of
+    `amount_cents` either.
+    """
 
     id: int
     contract_id: int
+    bill_id: int | None
     due_on: date
     state: str = Field(examples=["open"])
     amount_cents: int
+    paid_cents: int
+    discount_cents: int
     amount_due_cents: int
     lines: list[LineAnswer]
 
@@ -134,6 +142,7 @@ class PaymentAnswer(BaseModel):
     state: str = Field(examples=["posted"])
     suspense_reason: str | None
     correlation_id: str
+    bill_id: int | None
 
 
 class PaymentTaken(PaymentAnswer):

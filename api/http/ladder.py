@@ -22,7 +22,7 @@ from api.store.sessions import of_contract
 from api.store.tables import contracts
 from api.store.uow import UnknownContract, Uow
 from billing.account import Account, Hold, Promise, place_hold, take_promise
-from billing.payer import Refused
+from billing.payer import AuthorKind, Refused
 
 router = APIRouter(tags=["ladder"], responses=responses(401, 403, 422, 503))
 
@@ -131,6 +131,7 @@ async def promise(
             until_on=body.until_on,
             author=caller.identity.name,
             debt_invoice_ids=(),
+            author_kind=AuthorKind(body.author_kind),
         )
         try:
             after, facts = take_promise(before, taken, await uow.desk())

@@ -41,12 +41,13 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _example(body: dict[str, Any]) -> ConfigDict:
+def example(body: dict[str, Any]) -> ConfigDict:
+    """A body that refuses what it does not know, with an example for the document."""
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [body]})
 
 
 class NewPlan(Body):
-    model_config = _example(
+    model_config = example(
         {
             "name": "Fibra 300",
             "down_bps": 300000000,
@@ -89,7 +90,7 @@ class NewPlan(Body):
 
 
 class NewNas(Body):
-    model_config = _example(
+    model_config = example(
         {
             "name": "bng-1",
             "address": "192.0.2.1",
@@ -121,7 +122,7 @@ class NewLogin(Body):
 
 
 class NewContract(Body):
-    model_config = _example(
+    model_config = example(
         {
             "subscriber_id": 1,
             "plan_id": 1,
@@ -142,7 +143,7 @@ class NewContract(Body):
 class NewSubscriber(Body):
     """A row of the CSV: with a plan and a login it is subscriber, contract and login at once."""
 
-    model_config = _example(
+    model_config = example(
         {
             "name": "Maria da Silva",
             "document": "529.982.247-25",
@@ -207,7 +208,7 @@ class NewLine(Body):
 
 
 class NewInvoice(Body):
-    model_config = _example(
+    model_config = example(
         {
             "contract_id": 1,
             "due_on": "2026-09-01",
@@ -228,7 +229,7 @@ class NewInvoice(Body):
 
 
 class NewPayment(Body):
-    model_config = _example(
+    model_config = example(
         {"invoice_id": 1, "amount_cents": 9990, "method": "dinheiro", "reference": "recibo 12"}
     )
 
@@ -241,13 +242,15 @@ class NewPayment(Body):
 
 
 class NewPromise(Body):
-    model_config = _example({"until_on": "2026-09-24"})
+    model_config = example({"until_on": "2026-09-24"})
 
     until_on: Day
+    # Whose wish it is: `customer` where no operator stood between.
+    author_kind: Literal["operator", "customer"] = "operator"
 
 
 class NewHold(Body):
-    model_config = _example(
+    model_config = example(
         {"expires_at": "2026-10-01T00:00:00-03:00", "reason": "cliente internado"}
     )
 
@@ -256,7 +259,7 @@ class NewHold(Body):
 
 
 class AskReview(Body):
-    model_config = _example({"dry_run": True})
+    model_config = example({"dry_run": True})
 
     dry_run: Annotated[bool, Field(strict=True)]
     # An empty list is refused: it must never be read as "everyone".
@@ -264,7 +267,7 @@ class AskReview(Body):
 
 
 class MoveClock(Body):
-    model_config = _example({"to": "2026-09-21"})
+    model_config = example({"to": "2026-09-21"})
 
     to: str = Field(max_length=40, description="A date (its first instant) or an instant")
 
@@ -286,14 +289,14 @@ class MoveClock(Body):
 
 
 class Credentials(Body):
-    model_config = _example({"name": "admin", "password": "…"})
+    model_config = example({"name": "admin", "password": "…"})
 
     name: Words
     password: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class NewToken(Body):
-    model_config = _example({"name": "site", "role": "finance"})
+    model_config = example({"name": "site", "role": "finance"})
 
     name: Words
     role: Role
@@ -301,7 +304,7 @@ class NewToken(Body):
 
 
 class NewOperator(Body):
-    model_config = _example({"name": "joana", "role": "noc", "password": "uma senha comprida"})
+    model_config = example({"name": "joana", "role": "noc", "password": "uma senha comprida"})
 
     name: Words
     role: Role

@@ -1,6 +1,7 @@
 """Invoices, payments taken by hand, and Pix charges."""
 
-from datetime import datetime
+from collections.abc import Awaitable
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -15,6 +16,7 @@ from api.http.problems import Problem, conflict, invalid, responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import listing
+from api.store.bills import bill_for
 from api.store.invoices import invoice_of
 from api.store.payments import lock_payment_key
 from api.store.tables import invoices, payments
@@ -22,7 +24,7 @@ from api.store.uow import UnknownContract, Uow
 from billing.account import issue_invoice
 from billing.invoice import Invoice, InvoiceState, Line, amount_due
 from billing.payer import Refused
-from billing.payments.provider import ProviderAway
+from billing.payments.provider import Charge, ProviderAway
 
 router = APIRouter(tags=["money"], responses=responses(401, 403, 422, 503))
 
@@ -57,6 +59,7 @@ async def issue(
             due_on=body.due_on,
             issued_at=uow.clock.now(),
             lines=tuple(Line(**line.model_dump()) for line in body.lines),
+            bill_id=await bill_for(uow.connection, account, body.due_on, uow.clock.now()),
         )
         try:
             _, facts = issue_invoice(account, invoice, await uow.desk())
@@ -69,7 +72,7 @@ async def issue(
         )
         if row is None:
             raise LookupError(f"invoice {invoice.id} was recorded and is not there")
-        return 201, (await _with_amounts(uow, [row]))[0]
+        return 201, (await with_amounts(uow, [row]))[0]
 
     return await once(request, caller, key, "POST /invoices", body, work)
 
@@ -87,7 +90,7 @@ async def list_invoices(
         rows, last = await listing.page(
             uow.connection, query, invoices.c.id, after, asked.limit, caller.house.settings.zone
         )
-        items = await _with_amounts(uow, rows)
+        items = await with_amounts(uow, rows)
     return answers.Page(items=items, next=encode("invoices", last) if last is not None else None)
 
 
@@ -100,7 +103,7 @@ async def read_invoice(
         row = await listing.one(uow.connection, listing.invoice_rows(), invoices.c.id, id, zone)
         if row is None:
             raise unknown("invoice", id)
-        return (await _with_amounts(uow, [row]))[0]
+        return (await with_amounts(uow, [row]))[0]
 
 
 @router.post(
@@ -189,27 +192,42 @@ async def charge_by_pix(
     key: IdempotencyKey = None,
 ) -> JSONResponse:
     async def work(uow: Uow) -> tuple[int, answers.PixCharge]:
-        try:
-            made = await cashier.charge(caller.house, uow, id)
-        except cashier.NoProvider as error:
-            raise conflict("no-provider", "Pix is not set up", str(error)) from error
-        except cashier.NothingDue as error:
-            raise conflict("nothing-due", "There is nothing to charge", str(error)) from error
-        except LookupError as error:
-            raise unknown("invoice", id) from error
-        except ProviderAway as error:
-            raise Problem(
-                503,
-                "provider-away",
-                "The payment provider does not answer",
-                "No charge was made; try again in a few seconds",
-                headers={"Retry-After": "5"},
-            ) from error
-        return 200, answers.PixCharge(
-            txid=made.txid, amount_cents=made.amount_cents, copy_and_paste=made.copy_and_paste
-        )
+        return 200, await pix_answer(cashier.charge(caller.house, uow, id), "invoice", id)
 
     return await once(request, caller, key, "POST /invoices/{id}/pix", None, work)
+
+
+async def pix_answer(making: Awaitable[Charge], what: str, row_id: int) -> answers.PixCharge:
+    """The charge of an invoice or a bill, or the problem that says why there is none."""
+    try:
+        made = await making
+    except cashier.NoProvider as error:
+        raise conflict("no-provider", "Pix is not set up", str(error)) from error
+    except cashier.NothingDue as error:
+        raise conflict("nothing-due", "There is nothing to charge", str(error)) from error
+    except LookupError as error:
+        raise unknown(what, row_id) from error
+    except ProviderAway as error:
+        raise Problem(
+            503,
+            "provider-away",
+            "The payment provider does not answer",
+            "No charge was made; try again in a few seconds",
+            headers={"Retry-After": "5"},
+        ) from error
+    return answers.PixCharge(
+        txid=made.txid, amount_cents=made.amount_cents, copy_and_paste=made.copy_and_paste
+    )
+
+
+async def one_invoice(uow: Uow, invoice_id: int) -> answers.InvoiceAnswer:
+    """An invoice as it stands in this transaction, or the problem that it is not there."""
+    zone = uow.clock.now().tzinfo
+    query = listing.invoice_rows()
+    row = await listing.one(uow.connection, query, invoices.c.id, invoice_id, zone or UTC)
+    if row is None:
+        raise unknown("invoice", invoice_id)
+    return (await with_amounts(uow, [row]))[0]
 
 
 def _paid_at(given: datetime | None, now: datetime) -> datetime:
@@ -232,8 +250,9 @@ def _told(posted: cashier.PostedPayment) -> str:
     return "Posted"
 
 
-async def _with_amounts(uow: Uow, rows: list[listing.Item]) -> list[answers.InvoiceAnswer]:
-    """Lines, and what is due now with fine and interest."""
+async def with_amounts(uow: Uow, rows: list[listing.Item]) -> list[answers.InvoiceAnswer]:
+    """Lines, credit that was used among them, and what is due now with fine and interest."""
+    credit = await listing.credit_used(uow.connection, [row["id"] for row in rows])
     lines = await listing.lines_of(uow.connection, [row["id"] for row in rows])
     desk = await uow.desk()
     return [
@@ -243,13 +262,36 @@ async def _with_amounts(uow: Uow, rows: list[listing.Item]) -> list[answers.Invo
             due_on=row["due_on"],
             state=row["state"],
             amount_cents=row["amount_cents"],
+            paid_cents=row["paid_cents"],
+            discount_cents=row["discount_cents"],
+            bill_id=row["bill_id"],
             amount_due_cents=amount_due(
                 invoice_of(row, lines[row["id"]]),
                 desk.policies[row["policy"]],
                 desk.calendar,
                 desk.now.date(),
             ),
-            lines=[answers.LineAnswer(**line) for line in lines[row["id"]]],
+            lines=[
+                *(answers.LineAnswer(**line) for line in lines[row["id"]]),
+                *_credit_line(credit.get(row["id"], 0)),
+            ],
         )
         for row in rows
+    ]
+
+
+def _credit_line(cents: int) -> list[answers.LineAnswer]:
+    """Credit that paid of the invoice, as the line that its print has (money rule 7)."""
+    if not cents:
+        return []
+    return [
+        answers.LineAnswer(
+            description="Crédito",
+            amount_cents=-cents,
+            kind="credit",
+            service="",
+            from_on=None,
+            until_on=None,
+            conditional=False,
+        )
     ]

@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.pool import NullPool
 
+from api.store import renegotiation  # noqa: F401 -- it has tables too
 from api.store.tables import metadata
 
 # Any fixed number: the name of the lock that migrating takes.

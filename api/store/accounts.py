@@ -1,6 +1,6 @@
 """Reading a payer's account under lock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Any
 
@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import quotas
 from api.store.invoices import invoice_of
+from api.store.renegotiation import read_agreement, read_dispute, read_pause
+from api.store.rungs import read_rungs
 from billing.access import Level, Rates
 from billing.account import Account, Contract, Hold, Notice, Promise
 from billing.invoice import Invoice
-from billing.ladder import Rung
+from billing.payer import AuthorKind, PromiseState
 
 _LOCK = text("select id from subscribers where id = :subscriber_id for update")
 
@@ -28,6 +30,15 @@ with own as materialized (
     select distinct on (contract_id) * from promises
     where contract_id in (select id from own)
     order by contract_id, made_at desc, id desc
+), agreed as materialized (
+    select * from agreements
+    where contract_id in (select id from own)
+      and (state in ('awaiting_approval', 'offered', 'running') or id in (
+          select distinct on (contract_id) id from agreements
+          where contract_id in (select id from own) and state = 'broken'
+          order by contract_id, settled_at desc))
+), contested as materialized (
+    select * from disputes where contract_id in (select id from own)
 ), owed as materialized (
     select i.*, (
         select jsonb_agg(to_jsonb(l) order by l.position)
@@ -36,6 +47,10 @@ with own as materialized (
     from invoices i
     where i.contract_id in (select id from own)
       and (i.state = 'open' or i.id in (select unnest(debt_invoice_ids) from promised)
+           or i.id in (select unnest(old_invoice_ids || invoice_ids) from agreed
+                       where state = 'running')
+           or i.id in (select unnest(array[invoice_id, frozen_id]) from contested
+                       where state = 'open')
            or i.id = any(cast(:also as bigint[])))
 )
 select
@@ -43,10 +58,15 @@ select
     (select jsonb_agg(to_jsonb(owed) order by due_on, id) from owed) as invoices,
     (select jsonb_agg(to_jsonb(n) order by n.id) from notices n
      where n.subscriber_id = :subscriber_id
-       and n.amounts_cents ?| array(select id::text from owed)) as notices,
+       and n.amounts_cents ?| array(
+           select id::text from owed union select invoice_id::text from contested)) as notices,
     (select jsonb_agg(to_jsonb(promised) order by id) from promised) as promises,
     (select jsonb_agg(to_jsonb(h) order by h.id) from holds h
      where h.contract_id in (select id from own) and h.expires_at > :now) as holds,
+    (select jsonb_agg(to_jsonb(agreed) order by id) from agreed) as agreements,
+    (select jsonb_agg(to_jsonb(contested) order by id) from contested) as disputes,
+    (select jsonb_agg(to_jsonb(s) order by s.id) from pauses s
+     where s.contract_id in (select id from own)) as pauses,
     (select -coalesce(sum(cents), 0)::bigint from ledger_postings
      where account = 'credit:' || :subscriber) as credit_cents
 """)  # noqa: S608 -- no text but our own constants
@@ -133,6 +153,9 @@ def _account(subscriber_id: int, found: Row, zone: tzinfo | None, today: date) -
             until_on=date.fromisoformat(row["until_on"]),
             author=row["author"],
             debt_invoice_ids=tuple(row["debt_invoice_ids"]),
+            author_kind=AuthorKind(row["author_kind"]),
+            state=PromiseState(row["state"]),
+            settled_at=perhaps(row["settled_at"]),
         )
 
     def hold(row: Row) -> Hold:
@@ -166,17 +189,10 @@ def _account(subscriber_id: int, found: Row, zone: tzinfo | None, today: date) -
         notices=tuple(map(notice, found["notices"] or ())),
         promises=tuple(map(promise, found["promises"] or ())),
         holds=tuple(map(hold, found["holds"] or ())),
+        agreements=tuple(read_agreement(row, instant) for row in found["agreements"] or ()),
+        disputes=tuple(read_dispute(row, instant) for row in found["disputes"] or ()),
+        pauses=tuple(read_pause(row, instant) for row in found["pauses"] or ()),
     )
-
-
-def read_rungs(rows: Iterable[Row]) -> tuple[Rung, ...]:
-    """Rungs as stored: `[{"level": ..., "entered_on": ...}]`."""
-    return tuple(Rung(Level(row["level"]), date.fromisoformat(row["entered_on"])) for row in rows)
-
-
-def write_rungs(rungs: Iterable[Rung]) -> list[dict[str, str]]:
-    """The same, to be stored."""
-    return [{"level": rung.level, "entered_on": rung.entered_on.isoformat()} for rung in rungs]
 
 
 def _day(value: str | None) -> date | None:

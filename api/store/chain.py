@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.tables import ledger_seals
-from billing.ledger import Entry
+from billing.ledger import Entry, Posting
 
 VERSION = 1
 GENESIS = bytes(32)
@@ -73,8 +73,8 @@ def link(previous: bytes, seq: int, unsealed: Unsealed) -> bytes:
         "postings": [[posting.account, posting.cents] for posting in entry.postings],
         "document": unsealed.document,
     }
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(bytes([VERSION]) + previous + text.encode()).digest()
+    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(bytes([VERSION]) + previous + canonical.encode()).digest()
 
 
 async def append(connection: AsyncConnection, entries: Sequence[Unsealed]) -> None:
@@ -96,3 +96,53 @@ async def append(connection: AsyncConnection, entries: Sequence[Unsealed]) -> No
         )
         previous = sealed
     await connection.execute(_INSERT, rows)
+
+
+async def verify(connection: AsyncConnection) -> list[str]:
+    """Recompute the chain: where it breaks first, and every entry that is not in it."""
+    query = text("""
+        select s.seq, s.version, s.previous, s.hash, e.id, e.kind, e.at, e.reference,
+               e.correlation_id, e.recorded_wall, e.document, p.positions, p.accounts, p.cents
+        from ledger_seals s left join ledger_entries e on e.id = s.entry_id
+        left join lateral (
+            select array_agg(position order by position) as positions,
+                   array_agg(account order by position) as accounts,
+                   array_agg(cents order by position) as cents
+            from ledger_postings where entry_id = e.id
+        ) p on true order by s.seq
+    """)
+    differences: list[str] = []
+    expected, previous = 1, GENESIS
+    async with connection.stream(query) as rows:
+        async for row in rows:
+            if row.seq != expected or not _whole(row, previous):
+                differences.append(
+                    f"the chain of ledger entries breaks at seal {expected},"
+                    f" entry {row.id if row.id is not None else 'gone'}"
+                )
+                break
+            expected, previous = expected + 1, row.hash
+    unsealed = text("""
+        select e.id from ledger_entries e left join ledger_seals s on s.entry_id = e.id
+        where s.seq is null order by e.id
+    """)
+    differences += [
+        f"ledger entry {row.id} is not sealed" for row in await connection.execute(unsealed)
+    ]
+    return differences
+
+
+def _whole(row: Any, previous: bytes) -> bool:
+    if row.id is None or row.positions != list(range(len(row.positions or ()))):
+        return False
+    try:
+        postings = tuple(map(Posting, row.accounts, row.cents))
+        entry = Entry(row.kind, row.at, row.reference, postings)
+    except ValueError:
+        return False
+    unsealed = Unsealed(row.id, entry, row.correlation_id, row.recorded_wall, row.document)
+    return bool(
+        row.version == VERSION
+        and row.previous == previous
+        and row.hash == link(previous, row.seq, unsealed)
+    )

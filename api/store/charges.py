@@ -1,4 +1,4 @@
-"""Rows of charges: what was asked for, of whom, and which invoice a txid stands for."""
+"""Rows of charges: what was asked for, of whom, and which invoice or bill a txid stands for."""
 
 from typing import NamedTuple
 
@@ -14,23 +14,35 @@ from billing.payments.pix import CHARGE_EXPIRES_S
 from billing.payments.provider import Charge
 
 
-async def invoice_of_txid(connection: AsyncConnection, provider: str, txid: str) -> int | None:
-    """The invoice that a charge was made for (invariant M15: nothing else names it)."""
-    found: int | None = await connection.scalar(
-        select(charges.c.invoice_id).where(charges.c.provider == provider, charges.c.txid == txid)
-    )
-    return found
+async def subject_of_txid(
+    connection: AsyncConnection, provider: str, txid: str
+) -> tuple[int | None, int | None]:
+    """The invoice or the bill that a charge was made for (invariant M15: nothing else names it)."""
+    row = (
+        await connection.execute(
+            select(charges.c.invoice_id, charges.c.bill_id).where(
+                charges.c.provider == provider, charges.c.txid == txid
+            )
+        )
+    ).one_or_none()
+    return (None, None) if row is None else (row.invoice_id, row.bill_id)
 
 
 async def living_charge(
-    connection: AsyncConnection, invoice_id: int, amount_cents: int
+    connection: AsyncConnection,
+    invoice_id: int | None,
+    amount_cents: int,
+    *,
+    bill_id: int | None = None,
 ) -> Charge | None:
-    """The youngest charge of this amount for an invoice that lives for another day at least."""
+    """The youngest charge of this amount, for an invoice or a bill, that lives a day longer."""
     row = (
         await connection.execute(
             select(charges.c.txid, charges.c.amount_cents, charges.c.copy_and_paste)
             .where(
-                charges.c.invoice_id == invoice_id,
+                charges.c.bill_id == bill_id
+                if bill_id is not None
+                else charges.c.invoice_id == invoice_id,
                 charges.c.amount_cents == amount_cents,
                 charges.c.created_at > in_seconds(86400 - CHARGE_EXPIRES_S),
             )
@@ -42,7 +54,12 @@ async def living_charge(
 
 
 async def keep_charge(
-    connection: AsyncConnection, provider: str, invoice_id: int, charge: Charge
+    connection: AsyncConnection,
+    provider: str,
+    invoice_id: int | None,
+    charge: Charge,
+    *,
+    bill_id: int | None = None,
 ) -> None:
     """Store a charge; the same one again is no second one.
 
@@ -54,6 +71,7 @@ async def keep_charge(
             provider=provider,
             txid=charge.txid,
             invoice_id=invoice_id,
+            bill_id=bill_id,
             amount_cents=charge.amount_cents,
             copy_and_paste=charge.copy_and_paste,
             created_at=func.clock_timestamp(),

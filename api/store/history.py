@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.listing import Item, rows_of
+from api.store.renegotiation import agreements, disputes, pauses
 from api.store.tables import (
     access_decisions,
     allocations,
@@ -34,6 +35,9 @@ async def contract_history(
         "notice": _notices(contract_id),
         "promise": _promises(contract_id),
         "hold": _holds(contract_id),
+        "agreement": _agreements(contract_id),
+        "dispute": _disputes(contract_id),
+        "pause": _pauses(contract_id),
         "payment": _payments(contract_id),
         "decision": _decisions(contract_id),
         "action": _actions(contract_id),
@@ -78,11 +82,7 @@ def _notices(contract_id: int) -> Select[Any]:
 
 
 def _promises(contract_id: int) -> Select[Any]:
-    return (
-        select(promises.c.id, promises.c.made_at, promises.c.until_on, promises.c.author)
-        .where(promises.c.contract_id == contract_id)
-        .order_by(promises.c.id)
-    )
+    return select(promises).where(promises.c.contract_id == contract_id).order_by(promises.c.id)
 
 
 def _holds(contract_id: int) -> Select[Any]:
@@ -91,6 +91,29 @@ def _holds(contract_id: int) -> Select[Any]:
         .where(holds.c.contract_id == contract_id)
         .order_by(holds.c.id)
     )
+
+
+def _agreements(contract_id: int) -> Select[Any]:
+    return (
+        select(
+            *(c for c in agreements.c if c.name not in ("proposal", "simulation", "rungs")),
+            func.jsonb_array_length(agreements.c.simulation["parts"]).label("parts"),
+        )
+        .where(agreements.c.contract_id == contract_id)
+        .order_by(agreements.c.id)
+    )
+
+
+def _disputes(contract_id: int) -> Select[Any]:
+    return (
+        select(disputes, disputes.c.cents.label("amount_cents"))
+        .where(disputes.c.contract_id == contract_id)
+        .order_by(disputes.c.id)
+    )
+
+
+def _pauses(contract_id: int) -> Select[Any]:
+    return select(pauses).where(pauses.c.contract_id == contract_id).order_by(pauses.c.id)
 
 
 def _payments(contract_id: int) -> Select[Any]:

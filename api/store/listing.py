@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.silence import STALE_BEFORE
 from api.store.tables import (
+    allocations,
     audit_log,
     contracts,
     invoice_lines,
@@ -40,6 +41,7 @@ from api.store.tables import (
     operators,
     payments,
     plans,
+    reversals,
     sessions,
     subscribers,
 )
@@ -197,6 +199,19 @@ async def lines_of(
     return lines
 
 
+async def credit_used(connection: AsyncConnection, invoice_ids: Sequence[int]) -> dict[int, int]:
+    """What customer credit paid of these invoices, in cents; none where it paid nothing."""
+    cents = func.sum(
+        allocations.c.interest_cents + allocations.c.fine_cents + allocations.c.principal_cents
+    )
+    found = await connection.execute(
+        select(allocations.c.invoice_id, cast(cents, BigInteger))
+        .where(allocations.c.invoice_id.in_(invoice_ids), allocations.c.payment_id.is_(None))
+        .group_by(allocations.c.invoice_id)
+    )
+    return {invoice_id: used for invoice_id, used in found if used}
+
+
 def payment_rows(
     state: str | None = None, invoice_id: int | None = None, subscriber_id: int | None = None
 ) -> Select[Any]:
@@ -206,6 +221,20 @@ def payment_rows(
     if invoice_id is not None:
         query = query.where(payments.c.invoice_id == invoice_id)
     return query.where(payments.c.subscriber_id == subscriber_id) if subscriber_id else query
+
+
+def suspense_rows() -> Select[Any]:
+    """What waits in suspense and has not all been sent back, with what is left of it."""
+    went_back = func.coalesce(
+        select(func.sum(reversals.c.amount_cents))
+        .where(reversals.c.payment_id == payments.c.id)
+        .scalar_subquery(),
+        0,
+    )
+    left_cents = cast(payments.c.amount_cents - went_back, BigInteger)
+    return (
+        payment_rows("suspense").add_columns(left_cents.label("left_cents")).where(left_cents > 0)
+    )
 
 
 def notice_rows(subscriber_id: int | None = None, state: str | None = None) -> Select[Any]:

@@ -9,9 +9,10 @@ from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import chain, situations
-from api.store.accounts import write_rungs
 from api.store.audit import Item
 from api.store.invoices import standing_of
+from api.store.record_agreed import write_agreed
+from api.store.rungs import write_rungs
 from api.store.tables import (
     access_decisions,
     allocations,
@@ -36,17 +37,26 @@ from billing.account import (
 )
 from billing.events import (
     AccessDecided,
+    AgreementAccepted,
+    AgreementBroken,
+    AgreementMoved,
+    AgreementOffered,
     Allocation,
     CreditUsed,
+    DisputeAnswered,
+    DisputeOpened,
     Fact,
     HoldPlaced,
     InvoiceCorrected,
     InvoiceIssued,
     NoticeDrawn,
     NoticeProven,
+    PauseEnded,
+    PauseTaken,
     PaymentAssigned,
     PaymentPosted,
     PaymentReversed,
+    PromiseSettled,
     PromiseTaken,
     Reviewed,
 )
@@ -135,6 +145,28 @@ async def write_suspense(
     return written
 
 
+async def write_suspense_reversal(
+    connection: AsyncConnection, reversal: Reversal, entry: Entry, correlation_id: str
+) -> Written:
+    """Write that money which waited in suspense went back."""
+    written = Written()
+    row = _reversal_row(reversal, 0, correlation_id)
+    entry_id = await _post(connection, entry, correlation_id, {"reversals": [row]}, written)
+    await connection.execute(_INSERT_REVERSAL, row | {"entry_id": entry_id})
+    written.tell(
+        "payment.reversed",
+        f"payment:{reversal.payment_id}",
+        kind=reversal.kind.value,
+        external_id=reversal.external_id,
+        amount_cents=reversal.amount_cents,
+        credit_cents=0,
+        author=reversal.author,
+        reason=reversal.reason,
+        reopened={},
+    )
+    return written
+
+
 @dataclass(frozen=True, slots=True)
 class _Pen:
     connection: AsyncConnection
@@ -168,6 +200,18 @@ class _Pen:
                 await self._promise_taken(promise)
             case HoldPlaced(hold=hold):
                 await self._hold_placed(hold)
+            case (
+                PromiseSettled()
+                | AgreementOffered()
+                | AgreementMoved()
+                | AgreementAccepted()
+                | AgreementBroken()
+                | DisputeOpened()
+                | DisputeAnswered()
+                | PauseTaken()
+                | PauseEnded()
+            ):
+                await write_agreed(self.connection, fact, self._post, self._tell)
             case AccessDecided():
                 await self._access_decided(fact)
             case Reviewed(contract_id=contract_id, verdict=verdict):
@@ -178,14 +222,7 @@ class _Pen:
                 assert_never(fact)
 
     async def _invoice_issued(self, invoice: Invoice, entry: Entry) -> None:
-        row = {
-            "id": invoice.id,
-            "contract_id": invoice.contract_id,
-            "issued_at": invoice.issued_at,
-            "bill_id": invoice.bill_id,
-            **standing_of(invoice),
-        }
-        lines = [_line_row(invoice, n) for n in range(len(invoice.lines))]
+        row, lines = invoice_rows(invoice)
         await self.connection.execute(_INSERT_INVOICE, row)
         await self.connection.execute(_INSERT_LINE, lines)
         await self._post(entry, invoices=[row], invoice_lines=lines)
@@ -203,6 +240,7 @@ class _Pen:
             "subscriber_id": self.subscriber_id,
             "credit_cents": fact.credit_cents,
             "state": "posted",
+            "suspense_reason": None,
         }
         shares = [_allocation_row(payment.id, item) for item in fact.allocations]
         standings = [_standing(invoice) for invoice in fact.invoices]
@@ -235,9 +273,7 @@ class _Pen:
         shares = [_allocation_row(payment.id, item) for item in fact.allocations]
         standings = [_standing(invoice) for invoice in fact.invoices]
         await self._post(fact.entry, payments=[row], allocations=shares, invoices=standings)
-        await self.connection.execute(
-            _UPDATE_PAYMENT, {"which": payment.id, **_without_id(row), "suspense_reason": None}
-        )
+        await self.connection.execute(_UPDATE_PAYMENT, {"which": payment.id, **_without_id(row)})
         await self._allocate(shares, standings)
         self.written.tell(
             "payment.assigned",
@@ -257,7 +293,7 @@ class _Pen:
 
     async def _payment_reversed(self, fact: PaymentReversed) -> None:
         reversal = fact.reversal
-        row = reversal_row(reversal, fact.credit_cents, self.correlation_id)
+        row = _reversal_row(reversal, fact.credit_cents, self.correlation_id)
         shares = [_taken_row(share, "reversal_id", reversal.id) for share in fact.taken]
         standings = [_standing(invoice) for invoice in fact.invoices]
         entry_id = await self._post(
@@ -317,6 +353,9 @@ class _Pen:
         for row in standings:
             await self.connection.execute(_UPDATE_INVOICE, {"which": row["id"], **_without_id(row)})
 
+    def _tell(self, action: str, subject: str, data: dict[str, object]) -> None:
+        self.written.audits.append(Item(action, subject, data))
+
     async def _post(self, entry: Entry, **rows: Sequence[Row]) -> int:
         return await _post(self.connection, entry, self.correlation_id, rows, self.written)
 
@@ -340,13 +379,16 @@ class _Pen:
         )
 
     async def _promise_taken(self, promise: Promise) -> None:
-        await self.connection.execute(_INSERT_PROMISE, asdict(promise))
+        row = asdict(promise)
+        row |= {"author_kind": promise.author_kind.value, "state": promise.state.value}
+        await self.connection.execute(_INSERT_PROMISE, row)
         self.written.tell(
             "promise.taken",
             f"contract:{promise.contract_id}",
             promise_id=promise.id,
             until_on=promise.until_on.isoformat(),
             author=promise.author,
+            author_kind=promise.author_kind.value,
             debt_invoice_ids=list(promise.debt_invoice_ids),
         )
 
@@ -448,6 +490,18 @@ def _payment_row(payment: Payment, correlation_id: str) -> dict[str, object]:
     return {**asdict(payment), "correlation_id": correlation_id}
 
 
+def invoice_rows(invoice: Invoice) -> tuple[Row, list[Row]]:
+    """The rows of a newly issued invoice: of `invoices`, and of `invoice_lines`."""
+    row = {
+        "id": invoice.id,
+        "contract_id": invoice.contract_id,
+        "issued_at": invoice.issued_at,
+        "bill_id": invoice.bill_id,
+        **standing_of(invoice),
+    }
+    return row, [_line_row(invoice, n) for n in range(len(invoice.lines))]
+
+
 def _line_row(invoice: Invoice, position: int) -> Row:
     line = invoice.lines[position]
     row = {"invoice_id": invoice.id, "position": position, **asdict(line)}
@@ -479,8 +533,7 @@ def _standing(invoice: Invoice) -> Row:
     return {"id": invoice.id, **standing_of(invoice)}
 
 
-def reversal_row(reversal: Reversal, credit_cents: int, correlation_id: str) -> Row:
-    """A row of `reversals`, but for its entry."""
+def _reversal_row(reversal: Reversal, credit_cents: int, correlation_id: str) -> Row:
     return {
         **asdict(reversal),
         "kind": reversal.kind.value,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from api.store.accounts import read_rungs, write_rungs
+from api.store.rungs import read_rungs, write_rungs
 from billing.ladder import CoveringNotice, Receivable, Situation
 from billing.quota import Cycle, Meter
 
@@ -32,6 +32,10 @@ def write(situation: Situation, meter: Meter | None) -> dict[str, object]:
         "rungs": write_rungs(situation.rungs),
         "promise_until": until.isoformat() if until is not None else None,
         "hold_until": hold.isoformat() if hold is not None else None,
+        "agreed_until": _written(situation.agreed_until),
+        "broken_on": _written(situation.broken_on),
+        "paused_from": _written(situation.paused_from),
+        "paused_until": _written(situation.paused_until),
         "quota": _written_meter(meter) if meter is not None else None,
     }
 
@@ -53,6 +57,11 @@ def read(stored: Mapping[str, Any]) -> Situation:
         rungs=read_rungs(stored["rungs"]),
         promise_until=date.fromisoformat(until) if until is not None else None,
         hold_until=datetime.fromisoformat(hold) if hold is not None else None,
+        # Decisions from before there were agreements and pauses have none.
+        agreed_until=_instant(stored.get("agreed_until")),
+        broken_on=date.fromisoformat(stored["broken_on"]) if stored.get("broken_on") else None,
+        paused_from=_instant(stored.get("paused_from")),
+        paused_until=_instant(stored.get("paused_until")),
     )
 
 
@@ -63,6 +72,14 @@ def read_meter(stored: Mapping[str, Any]) -> Meter | None:
         return None
     starts_on, ends_on = (date.fromisoformat(meter[name]) for name in ("starts_on", "ends_on"))
     return Meter(meter["quota_octets"], meter["used_octets"], Cycle(starts_on, ends_on))
+
+
+def _written(day: date | None) -> str | None:
+    return day.isoformat() if day is not None else None
+
+
+def _instant(stored: str | None) -> datetime | None:
+    return datetime.fromisoformat(stored) if stored is not None else None
 
 
 def _written_meter(meter: Meter) -> dict[str, object]:

@@ -264,7 +264,8 @@ invoices = Table(
     # When a reversal opened it again: notices drawn before do not cover it any more.
     _instant("reopened_at"),
     CheckConstraint(
-        "state in ('open', 'paid', 'void', 'renegotiated', 'written_off')", name="state"
+        "state in ('open', 'paid', 'void', 'renegotiated', 'written_off', 'disputed')",
+        name="state",
     ),
     CheckConstraint(
         "paid_cents >= 0 and discount_cents >= 0 and paid_cents + discount_cents <= amount_cents",
@@ -443,7 +444,7 @@ corrections = Table(
     Column("correlation_id", Text, nullable=False),
     CheckConstraint(
         "kind in ('credit_note', 'debit_note', 'void', 'write_off', 'renegotiation',"
-        " 'restoration')",
+        " 'restoration', 'dispute', 'release')",
         name="kind",
     ),
     CheckConstraint("amount_cents >= 0 and credit_cents >= 0", name="amount"),
@@ -523,6 +524,13 @@ promises = Table(
     Column("until_on", Date, nullable=False),
     Column("author", Text, nullable=False),
     Column("debt_invoice_ids", ARRAY(BigInteger), nullable=False),
+    Column("author_kind", Text, nullable=False, server_default="operator"),
+    Column("state", Text, nullable=False, server_default="running"),
+    _instant("settled_at"),
+    CheckConstraint("author_kind in ('operator', 'customer')", name="author_kind"),
+    CheckConstraint("state in ('running', 'extended', 'kept', 'broken')", name="state"),
+    CheckConstraint("(state = 'running') = (settled_at is null)", name="settled"),
+    Index("ix_promises_running", "contract_id", postgresql_where=text("state = 'running'")),
 )
 
 holds = Table(
@@ -571,8 +579,11 @@ access_decisions = Table(
     UniqueConstraint("contract_id", "generation"),
     ForeignKeyConstraint(["policy", "policy_version"], ["policies.name", "policies.version"]),
     CheckConstraint(f"level in {LEVELS}", name="level"),
-    # No notice, no cut (invariant A3).
-    CheckConstraint("level = 'full' or notice_id is not null", name="cut_has_notice"),
+    # No notice, no cut (invariant A3); the customer's own suspension is none.
+    CheckConstraint(
+        "level = 'full' or notice_id is not null or situation ->> 'paused_until' is not null",
+        name="cut_has_notice",
+    ),
 )
 
 # --- the network ----------------------------------------------------------------------------------

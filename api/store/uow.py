@@ -20,7 +20,7 @@ from api.store import accounts, audit, chain, record
 from api.store.policies import latest_policies
 from api.store.record import Written
 from api.store.tables import contracts, facts, invoices
-from billing.account import Account, Desk, Payment
+from billing.account import Account, Desk, Payment, Reversal
 from billing.calendar import Calendar
 from billing.events import Fact
 from billing.ledger import Entry
@@ -274,6 +274,14 @@ class Uow:
             self.connection, payment, reason, entry, self.correlation_id
         )
         self._keep(written)
+
+    async def record_suspense_reversal(self, reversal: Reversal, entry: Entry) -> None:
+        """Keep that money which waited in suspense went back."""
+        self._keep(
+            await record.write_suspense_reversal(
+                self.connection, reversal, entry, self.correlation_id
+            )
+        )
 
     def _keep(self, written: Written) -> None:
         self._audits += written.audits

@@ -79,9 +79,12 @@ async def test_an_invoice_shows_what_is_due_now_with_fine_and_interest(
     assert made == {
         "id": made["id"],
         "contract_id": added.contract_id,
+        "bill_id": None,
         "due_on": "2026-09-01",
         "state": "open",
         "amount_cents": 9990,
+        "paid_cents": 0,
+        "discount_cents": 0,
         "amount_due_cents": 9990 + 200 + 50,
         "lines": [LINE],
     }

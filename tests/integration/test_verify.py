@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from api.correcting import correct
 from api.house import House
+from api.reversing import Asked, assign, reverse
+from api.store import chain
+from api.store.uow import Uow
 from api.verify import verify
-from billing.account import Payment
+from api.verify_rows import verify_rows
+from billing.account import CorrectionKind, Payment, ReversalKind
 from billing.ledger import suspense_entry
-from tests.support.database import add_contract, add_plan, make_house
+from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.money import add_invoice, add_payment, cut
 
 TUESDAY = date(2026, 9, 1)
@@ -36,8 +41,111 @@ async def lived_in(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         now = uow.clock.now()
         money = Payment(await uow.draw("payments"), "pix", "s", 700, "pix", "x", now, now, None)
         await uow.record_suspense(money, "it names no invoice", suspense_entry(money))
+    await _corrected(house, await add_contract(house, plan_id))
     yield house
     await house.store.close()
+
+
+async def _corrected(house: House, payer: Added) -> None:
+    """Notes, reversals, voiding, writing off and an assignment of one payer."""
+    due_on = house.clock.now().date()
+    numbers = [await add_invoice(house, payer, due_on, cents) for cents in (9_000, 8_000, 7_000)]
+    first = await add_payment(house, payer, 9_000, "first", numbers[0])
+    refunded = await add_payment(house, payer, 5_000, "refunded", numbers[1])
+    async with house.uow("test", "later") as uow:
+        await _correct(uow, numbers[0], CorrectionKind.CREDIT_NOTE, 500)
+        back = Asked(ReversalKind.REFUND, "r-1", 300, "ana", "teste")
+        await reverse(uow, refunded, back)
+        await reverse(uow, first, Asked(ReversalKind.CHARGEBACK, "c-1", None, "ana", "teste"))
+        await _correct(uow, numbers[1], CorrectionKind.VOID)
+        await _correct(uow, numbers[2], CorrectionKind.DEBIT_NOTE, 100)
+        await _correct(uow, numbers[2], CorrectionKind.WRITE_OFF)
+        now = uow.clock.now()
+        money = Payment(await uow.draw("payments"), "pix", "found", 900, "pix", "x", now, now, None)
+        await uow.record_suspense(money, "it names no invoice", suspense_entry(money))
+        await reverse(uow, money.id, Asked(ReversalKind.RETURNED, "d-1", 200, "ana", "teste"))
+        await assign(uow, money.id, invoice_id=numbers[2], subscriber_id=None)
+
+
+async def _correct(uow: Uow, invoice_id: int, kind: CorrectionKind, cents: int = 0) -> None:
+    await correct(uow, invoice_id, kind, author="ana", reason="teste", amount_cents=cents)
+
+
+# Ids that the database gives and nothing refers to.
+_SAYS_NOTHING = {("allocations", "id")}
+_OTHER = {
+    "bigint": "coalesce({0}, 0) + 1000000",
+    "integer": "{0} + 1",
+    "smallint": "{0} + 50",
+    "text": "concat({0}, 'x')",
+    "date": "coalesce({0}, current_date) + 1",
+    "timestamp with time zone": "coalesce({0}, now()) + interval '1 second'",
+    "boolean": "not {0}",
+    "bytea": "set_byte({0}, 0, (get_byte({0}, 0) + 1) % 256)",
+    "jsonb": "'{{}}'",
+}
+
+
+@pytest.mark.anyio
+async def test_a_change_of_any_column_of_any_money_row_is_named(lived_in: House) -> None:
+    tables = (
+        "ledger_entries", "ledger_postings", "ledger_seals", "invoices", "invoice_lines",
+        "allocations", "payments", "reversals", "corrections",
+    )  # fmt: skip
+    async with lived_in.store.reading() as connection:
+        await connection.execute(text("set local session_replication_role = replica"))
+        named = await connection.execute(
+            text(
+                "select table_name, column_name, data_type from information_schema.columns"
+                " where table_schema = 'public' and table_name = any(:tables)"
+            ),
+            {"tables": list(tables)},
+        )
+        columns = [tuple(row) for row in named]
+        checks = await connection.execute(
+            text("select conrelid::regclass::text, conname from pg_constraint where contype = 'c'")
+        )
+        for table, name in checks.all():
+            if table in tables:
+                await connection.execute(text(f"alter table {table} drop constraint {name}"))
+        unseen = []
+        for table, column, kind in columns:
+            if (table, column) in _SAYS_NOTHING:
+                continue
+            point = await connection.begin_nested()
+            other = _OTHER[kind].format(column)
+            one = f"ctid = (select min(ctid) from {table})"
+            await connection.execute(text(f"update {table} set {column} = {other} where {one}"))
+            if not await chain.verify(connection) + await verify_rows(connection):
+                unseen.append(f"{table}.{column}")
+            await point.rollback()
+        assert unseen == []
+        assert len(columns) > 80
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("delete from allocations where id = 1", "the ledger tells it 1 times"),
+        ("delete from reversals where external_id = 'r-1'", "reversals .* is gone"),
+        (
+            "insert into invoice_lines (invoice_id, position, description, amount_cents)"
+            " values (3, 9, 'x', 1)",
+            "no entry tells of invoice_lines 3/9",
+        ),
+        ("delete from ledger_seals where seq = 2", "entry 2 is not sealed"),
+        ("delete from ledger_entries where id = 2", "breaks at seal 2, entry gone"),
+    ],
+)
+async def test_a_row_that_is_gone_or_put_there_is_named(
+    lived_in: House, statement: str, said: str
+) -> None:
+    async with lived_in.store.reading() as connection:
+        await connection.execute(text("set local session_replication_role = replica"))
+        await connection.execute(text(statement))
+        found = await chain.verify(connection) + await verify_rows(connection)
+    assert re.search(said, "\n".join(found))
 
 
 async def _differences(house: House) -> list[str]:
@@ -59,7 +167,7 @@ async def test_what_was_lived_through_can_be_computed_again(lived_in: House) -> 
             r"ledger entry 1 sums to 1 cents, not 0",
         ),
         ("update invoices set amount_cents = 99999 where id = 3", "its lines add up to 9990"),
-        ("update invoices set paid_cents = 5 where id = 3", r"invoice 3 has 5\+0\+0 cents"),
+        ("update invoices set paid_cents = 5 where id = 3", r"invoice 3 has 5\+0\+0\+0 cents"),
         (
             "update invoices set state = 'void' where id = 3",
             "9990 cents receivable of contract 3, its invoices have 0 unpaid",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from billing.account import ReversalKind, draw_notice, prove_notice
 from billing.invoice import Line
 from tests.support.accounts import account, at, desk, policy
-from tests.support.books import Books, bill_of
+from tests.support.payer_books import Books, bill_of
 
 RULES = policy()
 TODAY = at("2026-10-20 10:00")

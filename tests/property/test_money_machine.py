@@ -28,7 +28,7 @@ from billing.suspension import resume, suspend
 from billing.tariff import INTERNET, Component, Tariff, TariffPeriod, tariff_on
 from billing.terms import USUAL_TERMS
 from tests.support.accounts import CALENDAR, ZONE, account, at, desk, payment
-from tests.support.books import Books, Outcome, Refused, bill_of
+from tests.support.payer_books import Books, Outcome, Refused, bill_of
 from tests.support.money_oracle.bill import Bill
 from tests.support.money_oracle.cycles import cycle_at
 from tests.support.money_oracle.lines import composed, prorated

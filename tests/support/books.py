@@ -1,222 +1,55 @@
-"""One payer's books, kept from facts alone beside the account: the money laws read them."""
+"""An account and its ledger, driven by verbs."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
-from datetime import datetime, timedelta
 
-from billing.account import Account, Payment, Refused, Reversal, ReversalKind
-from billing.correct import Correcting, add_note, void_invoice, write_off_invoice
-from billing.events import (
-    CreditUsed,
-    Fact,
-    InvoiceCorrected,
-    InvoiceIssued,
-    PaymentAssigned,
-    PaymentPosted,
-    PaymentReversed,
-)
-from billing.invoice import Allocation, Invoice, InvoiceState, Line, Share
-from billing.ledger import (
-    REVENUE_FINE,
-    REVENUE_INTEREST,
-    REVENUE_RECOVERED,
-    WRITE_OFF,
-    cash,
-    credit,
-)
-from billing.payer import Correction, CorrectionKind, Desk
-from billing.reverse import Reversing, reverse_payment
-from billing.settle import clear_payment, issue_invoice
-from tests.support.accounts import payment
-
-Outcome = tuple[Account, Sequence[Fact]]
-_NOTES = {CorrectionKind.CREDIT_NOTE, CorrectionKind.DEBIT_NOTE}
+from billing.access import Level
+from billing.account import clear_payment, draw_notice, issue_invoice, prove_notice, review
+from billing.events import Fact
+from billing.invoice import InvoiceState
+from billing.payer import Account, Desk
+from billing.policy import Policy
+from tests.support.accounts import account, at, desk, invoice, payment, policy
 
 
-@dataclass(slots=True)
 class Books:
-    """What came in, what went back, and every fact's postings and shares.
+    """One account that owes 99.90 due on 2026-09-01; `balances` is what its entries add up to."""
 
-    `asked` holds the keys of payments and reversals that were posted: the store has them unique.
-    """
+    def __init__(self, rules: Policy | None = None) -> None:
+        self.rules = rules or policy()
+        self.balances: Counter[str] = Counter()
+        self.account = account()
+        self.keep(issue_invoice(self.account, invoice(), self.desk("2026-08-20 09:00")))
 
-    account: Account
-    ledger: Counter[str] = field(default_factory=Counter)
-    invoices: dict[int, Invoice] = field(default_factory=dict)
-    payments: dict[int, Payment] = field(default_factory=dict)
-    returned: Counter[int] = field(default_factory=Counter)
-    asked: set[tuple[str, str]] = field(default_factory=set)
-    shares: defaultdict[tuple[int | None, int], list[int]] = field(
-        default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0])
-    )
-    credit_cents: int = 0
-    numbers: int = 0
+    def wall(self) -> None:
+        """The worked example of the ladder's policy text."""
+        self.keep(draw_notice(self.account, 1, self.desk("2026-09-04 00:00")))
+        proven = at("2026-09-04 00:01")
+        self.keep(prove_notice(self.account, 1, proven, self.desk("2026-09-04 00:01")))
+        self.review("2026-09-21 08:00")
+        assert self.level() is Level.WALLED
 
-    def number(self) -> int:
-        self.numbers += 1
-        return self.numbers
+    def desk(self, now: str) -> Desk:
+        return desk(now, self.rules)
 
-    def issue(self, bill: Invoice, desk: Desk) -> None:
-        self.take(issue_invoice(self.account, bill, desk))
-
-    def pay(
-        self, cents: int, paid_at: datetime, desk: Desk, named: int | None = None, key: str = ""
-    ) -> Payment | None:
-        """Post a payment unless its key was posted before."""
-        number = self.number()
-        money = payment(cents, paid_at, named, number)
-        name = ("payment", key or money.external_id)
-        if name in self.asked:
-            return None
-        self.take(clear_payment(self.account, money, desk))
-        self.asked.add(name)
-        self.payments[number] = money
-        return money
-
-    def reverse(
-        self, kind: ReversalKind, money: Payment, cents: int, desk: Desk, key: str = ""
-    ) -> None:
-        """Send money of a payment back unless the key was posted before."""
-        number = self.number()
-        name = ("reversal", key or f"back-{number}")
-        if name in self.asked:
-            return
-        back = Reversal(number, kind, money.id, "pix", name[1], cents, "ops", "test", desk.now)
-        shares = tuple(self.standing())
-        asked = Reversing(back, money, self.returned[money.id], shares)
-        self.take(reverse_payment(self.account, asked, desk))
-        self.asked.add(name)
-        self.returned[money.id] += cents
-
-    def correct(self, kind: CorrectionKind, invoice_id: int, cents: int, desk: Desk) -> None:
-        """A note, a void or a write-off."""
-        change = Correction(self.number(), kind, invoice_id, cents, "ops", "test", desk.now)
-        asked = Correcting(change, tuple(self.standing(invoice_id)))
-        if kind in _NOTES:
-            self.take(add_note(self.account, asked, desk))
-        elif kind is CorrectionKind.VOID:
-            self.take(void_invoice(self.account, asked, desk))
-        else:
-            self.take(write_off_invoice(self.account, asked, desk))
-
-    def standing(self, invoice_id: int | None = None) -> list[Share]:
-        """What of each payment and of credit stands on invoices."""
-        return [
-            Share(paid, Allocation(number, *parts))
-            for (paid, number), parts in self.shares.items()
-            if any(parts) and invoice_id in (None, number)
-        ]
-
-    def take(self, outcome: Outcome) -> Sequence[Fact]:
-        """Keep an outcome's account and write its facts into the books."""
-        self.account, facts = outcome
+    def keep(self, done: tuple[Account, tuple[Fact, ...]]) -> Sequence[Fact]:
+        self.account, facts = done
         for fact in facts:
-            self._write(fact)
+            entry = getattr(fact, "entry", None)
+            for posting in entry.postings if entry is not None else ():
+                self.balances[posting.account] += posting.cents
         return facts
 
-    def _write(self, fact: Fact) -> None:
-        match fact:
-            case InvoiceIssued(invoice=bill):
-                self.invoices[bill.id] = bill
-            case PaymentPosted() | PaymentAssigned():
-                for part in fact.allocations:
-                    self._share(fact.payment.id, part, 1)
-                self.credit_cents += fact.credit_cents
-                self._keep(fact.invoices)
-                given = sum(part.total_cents for part in fact.allocations)
-                assert given + fact.credit_cents == fact.payment.amount_cents, "M6"
-            case CreditUsed(allocation=part):
-                self._share(None, part, 1)
-                self.credit_cents -= part.total_cents
-                self._keep([fact.invoice])
-            case PaymentReversed():
-                for share in fact.taken:
-                    self._share(share.payment_id, share.allocation, -1)
-                self.credit_cents -= fact.credit_cents
-                self._keep(fact.invoices)
-                taken = sum(share.allocation.total_cents for share in fact.taken)
-                assert taken + fact.credit_cents == fact.reversal.amount_cents, "M12"
-            case InvoiceCorrected():
-                for share in fact.taken:
-                    self._share(share.payment_id, share.allocation, -1)
-                if fact.given is not None:
-                    self._share(None, fact.given, 1)
-                self.credit_cents += fact.credit_cents
-                self._keep([fact.invoice])
-            case _:
-                return
-        lines = fact.entry.postings
-        assert sum(line.cents for line in lines) == 0, "M1"
-        assert all(type(line.cents) is int and line.cents for line in lines), "M8"
-        for line in lines:
-            self.ledger[line.account] += line.cents
+    def review(self, now: str) -> Level:
+        self.keep(review(self.account, self.desk(now)))
+        return self.level()
 
-    def _share(self, payment_id: int | None, part: Allocation, sign: int) -> None:
-        _, *cents = astuple(part)
-        held = self.shares[payment_id, part.invoice_id]
-        for place, amount in enumerate(cents):
-            held[place] += sign * amount
+    def pay(self, cents: int, when: str, number: int) -> None:
+        self.keep(clear_payment(self.account, payment(cents, when, number=number), self.desk(when)))
 
-    def _keep(self, changed: Sequence[Invoice]) -> None:
-        self.invoices |= {bill.id: bill for bill in changed}
+    def level(self) -> Level:
+        return self.account.contracts[0].access.level
 
-    def check(self) -> None:
-        """M1, M3, M6, M7, M8 and M12, by sums over what came in and what went back."""
-        received = sum(money.amount_cents for money in self.payments.values())
-        back = sum(self.returned.values())
-        assert sum(self.ledger.values()) == 0, "M1"
-        assert self.ledger[cash("pix")] == received - back, "M3"
-        for number, money in self.payments.items():
-            assert 0 <= self.returned[number] <= money.amount_cents, "M12"
-        held = Counter(dict.fromkeys(self.payments, 0))
-        on = {number: [0, 0, 0, 0] for number in self.invoices}
-        for (paid, number), parts in self.shares.items():
-            if paid is not None:
-                held[paid] += sum(parts[:3])
-            on[number] = [a + b for a, b in zip(on[number], parts, strict=True)]
-        for number, money in self.payments.items():
-            assert 0 <= held[number] <= money.amount_cents, "M6"
-        for bill in self.invoices.values():
-            charges = [bill.interest_paid_cents, bill.fine_paid_cents]
-            assert on[bill.id] == [*charges, bill.paid_cents, bill.discount_cents], "M6"
-            assert 0 <= bill.paid_cents <= bill.amount_cents, "M6"
-            assert bill.rest_cents >= 0, "M6"
-            settled = bill.state is InvoiceState.OPEN and bill.amount_cents and not bill.rest_cents
-            assert not settled, "an open invoice owes something"
-        known = {bill.id: bill for bill in self.account.invoices}
-        assert known == {number: self.invoices[number] for number in known}, "M7"
-        assert self.account.credit_cents == self.credit_cents >= 0, "M7"
-        name = credit(self.account.subscriber_id)
-        assert self.ledger[name] == -self.credit_cents, "M7"
-        for contract in self.account.contracts:
-            owed = sum(
-                bill.unpaid_cents
-                for bill in self.invoices.values()
-                if bill.contract_id == contract.id
-            )
-            assert self.ledger[f"receivable:{contract.id}"] == owed, "M7"
-        # Every cent that came and stayed is a charge, principal, recovered or credit.
-        taken = sum(sum(parts[:3]) for parts in self.shares.values())
-        assert received - back == taken + self.credit_cents, "money in is money posted"
-        earned = -self.ledger[REVENUE_FINE] - self.ledger[REVENUE_INTEREST]
-        assert earned == sum(sum(parts[:2]) for parts in on.values()), "M7"
-        given_up = sum(
-            bill.rest_cents
-            for bill in self.invoices.values()
-            if bill.state is InvoiceState.WRITTEN_OFF
-        )
-        assert self.ledger[WRITE_OFF] + self.ledger[REVENUE_RECOVERED] == given_up, "rule 13"
-
-    def open_invoices(self) -> list[Invoice]:
-        """The invoices that owe something, oldest due date first."""
-        owing = [bill for bill in self.account.invoices if bill.unpaid_cents > 0]
-        return sorted(owing, key=lambda bill: (bill.due_on, bill.id))
-
-
-def bill_of(number: int, contract_id: int, now: datetime, days: int, *lines: Line) -> Invoice:
-    """An invoice issued now and due in so many days."""
-    return Invoice(number, contract_id, now.date() + timedelta(days=days), now, lines)
-
-
-__all__ = ["Books", "Refused", "bill_of"]
+    def state(self, number: int) -> InvoiceState:
+        (found,) = (item for item in self.account.invoices if item.id == number)
+        return found.state

@@ -17,7 +17,7 @@ from billing.agreement import (
     revive,
     simulate,
 )
-from billing.invoice import InvoiceState
+from billing.invoice import Allocation, InvoiceState, Share
 from billing.refusal import Refused
 from billing.terms import USUAL_TERMS
 from tests.support.accounts import CALENDAR, at, day, invoice, policy
@@ -31,6 +31,10 @@ def simulated(
     proposal: Proposal, owed: tuple[Owed, ...] = (OWED,), until: str = "2026-10-20"
 ) -> Simulation:
     return simulate(owed, proposal, TODAY, day(until), USUAL_TERMS)
+
+
+def paid(payment_id: int, part_id: int, on: str, cents: int) -> Paid:
+    return Paid(Share(payment_id, Allocation(part_id, 0, 0, cents)), day(on))
 
 
 def offered(
@@ -169,9 +173,7 @@ def test_what_was_paid_pays_the_old_debt_as_of_its_days() -> None:
     # Both as renegotiated on 2026-10-20. 51.76 of part 8 came on 2026-11-10, 70 days after 09-01:
     # fine 2.00, interest 99.90 x 70 / 3000 = 2.331 = 2.33; principal 51.76 - 4.33 = 47.43.
     old = [replace(invoice(2, "2026-10-01", 50_00)), invoice()]
-    revived, moves, over_cents = revive(
-        old, [Paid(3, 8, day("2026-11-10"), 51_76)], policy(), CALENDAR
-    )
+    revived, moves, over_cents = revive(old, [paid(3, 8, "2026-11-10", 51_76)], policy(), CALENDAR)
     assert over_cents == 0
     first, second = revived
     assert (first.id, first.state, first.paid_cents) == (1, InvoiceState.OPEN, 47_43)
@@ -179,14 +181,14 @@ def test_what_was_paid_pays_the_old_debt_as_of_its_days() -> None:
     assert second == old[0]
     # The rest, 52.47, goes on from 2026-11-10: on 11-16 six days = 0.10494 = 0.10.
     assert owed_by(first, policy(), CALENDAR, day("2026-11-16")) == Owed(1, 52_47, 0, 10)
-    assert [allocation.total_cents for _, allocation in moves] == [51_76]
+    assert [move.allocation.total_cents for move in moves] == [51_76]
 
 
 def test_what_the_old_debt_does_not_need_is_left_over() -> None:
-    paid = [Paid(3, 8, day("2026-09-01"), 60_00), Paid(4, 9, day("2026-09-01"), 60_00)]
-    (old,), moves, over_cents = revive([invoice()], paid, policy(), CALENDAR)
+    sums = [paid(4, 9, "2026-09-01", 60_00), paid(3, 8, "2026-09-01", 60_00)]
+    (old,), moves, over_cents = revive([invoice()], sums, policy(), CALENDAR)
     assert (old.state, over_cents) == (InvoiceState.PAID, 20_10)
-    assert [money.payment_id for money, _ in moves] == [3, 4]
+    assert [move.paid.share.payment_id for move in moves] == [3, 4]
 
 
 def test_a_simulation_without_a_down_payment_has_instalments_alone() -> None:

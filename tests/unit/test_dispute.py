@@ -18,12 +18,14 @@ TODAY = day("2026-09-10")
 
 
 def dispute(cents: int = 30_00, state: DisputeState = DisputeState.OPEN) -> Dispute:
+    """20.00 of it was unpaid, and is frozen where it was billed."""
     return Dispute(
         id=1,
         invoice_id=1,
         contract_id=1,
         cents=cents,
         frozen_cents=20_00,
+        frozen_id=1,
         reason="not my plan",
         author="ana",
         opened_at=at("2026-09-10 10:00"),
@@ -61,6 +63,12 @@ def test_every_cent_may_be_disputed_once() -> None:
         may_dispute(invoice(), 1, [dispute()], TODAY)
     with pytest.raises(Refused, match="was disputed and answered already"):
         may_dispute(invoice(), 1, [dispute(99_90, DisputeState.REJECTED)], TODAY)
+    # What was taken off the invoice, or billed apart, is no part of what is left.
+    may_dispute(invoice(), 99_90, [dispute(state=DisputeState.ACCEPTED)], TODAY)
+    apart = replace(rejected, frozen_id=8)
+    may_dispute(invoice(), 89_90, [apart], TODAY)
+    with pytest.raises(Refused, match="is of 1 to 8990 cents"):
+        may_dispute(invoice(), 89_91, [apart], TODAY)
 
 
 def test_three_years_from_the_charge() -> None:

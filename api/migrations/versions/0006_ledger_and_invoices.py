@@ -47,6 +47,33 @@ _APPEND_ONLY = ("invoice_lines", "reversals", "corrections", "ledger_seals", "bi
 _KEPT = "id, contract_id, issued_at, bill_id"
 
 
+# What entries of before had written, as it stands when they are sealed.
+_DOCUMENTS = (
+    """
+    update ledger_entries e set document = jsonb_build_object(
+        'invoices', jsonb_build_array(to_jsonb(i)), 'invoice_lines', (
+            select jsonb_agg(to_jsonb(l) order by l.position)
+            from invoice_lines l where l.invoice_id = i.id
+        )
+    ) from invoices i where e.kind = 'invoice' and e.reference = concat('invoice:', i.id)
+    """,
+    """
+    update ledger_entries e set document = jsonb_build_object(
+        'payments', jsonb_build_array(to_jsonb(p)), 'allocations', (
+            select coalesce(jsonb_agg(to_jsonb(a) - 'id'), '[]')
+            from allocations a where a.payment_id = p.id
+        )
+    ) from payments p where p.entry_id = e.id
+    """,
+    """
+    update ledger_entries e set document = jsonb_build_object('allocations', (
+        select jsonb_agg(to_jsonb(a) - 'id') from allocations a
+        where a.payment_id is null and e.reference = concat('invoice:', a.invoice_id)
+    )) where e.kind = 'credit'
+    """,
+)
+
+
 def upgrade() -> None:
     for column in _line_columns():
         op.add_column("invoice_lines", column)
@@ -241,9 +268,14 @@ def _seals() -> None:
 def _seal_what_is_there() -> None:
     """Entries of before are sealed as they are found, by the first version of the hash."""
     connection = op.get_bind()
+    op.execute("alter table ledger_entries disable trigger append_only")
+    for statement in _DOCUMENTS:
+        op.execute(statement)
+    op.execute("alter table ledger_entries enable trigger append_only")
     found = connection.execute(
         sa.text(
             "select e.id, e.kind, e.at, e.reference, e.correlation_id, e.recorded_wall,"
+            " e.document,"
             " jsonb_agg(jsonb_build_array(p.account, p.cents) order by p.position) as postings"
             " from ledger_entries e join ledger_postings p on p.entry_id = e.id"
             " group by e.id order by e.id"
@@ -260,7 +292,7 @@ def _seal_what_is_there() -> None:
             "correlation_id": row.correlation_id,
             "recorded_wall": row.recorded_wall.astimezone(UTC).isoformat(timespec="microseconds"),
             "postings": row.postings,
-            "document": None,
+            "document": row.document,
         }
         text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         sealed = hashlib.sha256(bytes([1]) + previous + text.encode()).digest()

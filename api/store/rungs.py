@@ -1,0 +1,18 @@
+"""Steps of the ladder as stored: `[{"level": ..., "entered_on": ...}]`."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from billing.access import Level
+from billing.ladder import Rung
+
+
+def read_rungs(rows: Iterable[Mapping[str, Any]]) -> tuple[Rung, ...]:
+    """Rungs from how they are stored."""
+    return tuple(Rung(Level(row["level"]), date.fromisoformat(row["entered_on"])) for row in rows)
+
+
+def write_rungs(rungs: Iterable[Rung]) -> list[dict[str, str]]:
+    """The same, to be stored."""
+    return [{"level": rung.level, "entered_on": rung.entered_on.isoformat()} for rung in rungs]
