@@ -54,10 +54,13 @@ async def post_payment(
     """
     standing = await payments.lock_payment_key(uow.connection, provider, external_id)
     if standing is not None:
-        return _same(standing, provider, external_id, amount_cents, method, reference, invoice_id)
+        asked = (amount_cents, method, reference, invoice_id, bill_id)
+        return _same(standing, provider, external_id, asked)
     payer = None if invoice_id is None else await uow.payer_of_invoice(invoice_id)
     if bill_id is not None:
         payer = await payer_of_bill(uow.connection, bill_id)
+        if payer is None:
+            suspense_reason = f"it names bill {bill_id}, which does not exist"
     if invoice_id is not None and payer is None:
         suspense_reason = f"it names invoice {invoice_id}, which does not exist"
     now = uow.clock.now()
@@ -72,7 +75,7 @@ async def post_payment(
         paid_at=min(paid_at, now).astimezone(now.tzinfo),
         cleared_at=now,
         invoice_id=None if payer is None else invoice_id,
-        bill_id=bill_id,
+        bill_id=None if payer is None else bill_id,
     )
     if payer is None:
         await uow.record_suspense(payment, suspense_reason, suspense_entry(payment))
@@ -90,19 +93,12 @@ def _same(
     standing: PaymentRow,
     provider: str,
     external_id: str,
-    amount_cents: int,
-    method: str,
-    reference: str,
-    invoice_id: int | None,
+    asked: tuple[int, str, str, int | None, int | None],
 ) -> PostedPayment:
-    same = (standing.amount_cents, standing.method, standing.reference) == (
-        amount_cents,
-        method,
-        reference,
-    )
+    names = (standing.invoice_id, standing.bill_id)
+    same = (standing.amount_cents, standing.method, standing.reference) == asked[:3]
     # In suspense no invoice is kept, because it may not exist; one out of it was given by hand.
-    named = standing.suspense_reason is None
-    if not same or (named and standing.invoice_id != invoice_id):
+    if not same or (standing.suspense_reason is None and names != asked[3:]):
         raise PaymentConflict(
             f"{provider} {external_id} is payment {standing.id} of {standing.amount_cents} cents,"
             " with other particulars; a different payment needs a different reference"

@@ -210,11 +210,13 @@ def _allocate_in_time(invoice: Invoice, cents: int) -> tuple[Invoice, Allocation
             fine_base_cents=None if base is None else base - principal,
         )
         return after, Allocation(invoice.id, 0, 0, principal)
-    # All of it was paid in time, so whatever lateness had cost before we knew is given back.
+    # All of it was paid in time, so whatever lateness had cost before we knew is given back; but
+    # not what was owed before a reversal gave the invoice its new date.
+    ever_late = invoice.reopened_at is not None
     allocation = Allocation(
         invoice.id,
-        -invoice.interest_paid_cents,
-        -invoice.fine_paid_cents,
+        0 if ever_late else -invoice.interest_paid_cents,
+        0 if ever_late else -invoice.fine_paid_cents,
         wanted - invoice.paid_cents,
         invoice.amount_cents - wanted,
     )
@@ -223,8 +225,8 @@ def _allocate_in_time(invoice: Invoice, cents: int) -> tuple[Invoice, Allocation
         paid_cents=wanted,
         paid_in_time_cents=wanted,
         discount_cents=allocation.discount_cents,
-        fine_paid_cents=0,
-        interest_paid_cents=0,
+        fine_paid_cents=invoice.fine_paid_cents + allocation.fine_cents,
+        interest_paid_cents=invoice.interest_paid_cents + allocation.interest_cents,
         fine_base_cents=None,
         interest_accrued_cents=0,
         interest_since=None,

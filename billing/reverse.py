@@ -57,6 +57,15 @@ def reverse_payment(
     # Only what credit paid, or what took the place of credit that was refunded, is left to ask.
     rest = [share for share in reversing.shares if share.payment_id != payment.id]
     rest.sort(key=lambda share: share.payment_id is not None)
+    standing = {
+        invoice.id: Allocation(
+            invoice.id,
+            invoice.interest_paid_cents,
+            invoice.fine_paid_cents,
+            invoice.paid_cents,
+        )
+        for invoice in account.invoices
+    }
     left_cents, credit_cents = reversal.amount_cents, 0
     taken: list[Share] = []
 
@@ -68,10 +77,12 @@ def reverse_payment(
     def from_invoices(shares: Sequence[Share]) -> None:
         nonlocal left_cents
         for share in _youngest_first(shares, invoices):
-            part = _part(share.allocation, left_cents)
+            number = share.allocation.invoice_id
+            part = _part(share.allocation, standing[number], left_cents)
             left_cents -= part.total_cents
             if part.total_cents:
                 taken.append(Share(share.payment_id, part))
+                standing[number] = _less(standing[number], part)
 
     if reversal.kind is ReversalKind.REFUND:
         from_credit()
@@ -160,9 +171,20 @@ def _youngest_first(shares: Sequence[Share], invoices: dict[int, Invoice]) -> It
             yield share
 
 
-def _part(allocation: Allocation, cents: int) -> Allocation:
-    """At most `cents` of it: principal first, then fine, then interest."""
-    principal = min(cents, max(0, allocation.principal_cents))
-    fine = min(cents - principal, max(0, allocation.fine_cents))
-    interest = min(cents - principal - fine, max(0, allocation.interest_cents))
-    return Allocation(allocation.invoice_id, interest, fine, principal)
+def _part(given: Allocation, standing: Allocation, cents: int) -> Allocation:
+    """At most `cents` of what was given and still stands: principal first, then fine, interest."""
+    principal = min(cents, max(0, given.principal_cents), standing.principal_cents)
+    cents -= principal
+    fine = min(cents, max(0, given.fine_cents), standing.fine_cents)
+    cents -= fine
+    interest = min(cents, max(0, given.interest_cents), standing.interest_cents)
+    return Allocation(given.invoice_id, interest, fine, principal)
+
+
+def _less(standing: Allocation, part: Allocation) -> Allocation:
+    return Allocation(
+        standing.invoice_id,
+        standing.interest_cents - part.interest_cents,
+        standing.fine_cents - part.fine_cents,
+        standing.principal_cents - part.principal_cents,
+    )

@@ -233,12 +233,20 @@ class NewPayment(Body):
         {"invoice_id": 1, "amount_cents": 9990, "method": "dinheiro", "reference": "recibo 12"}
     )
 
-    invoice_id: Id
+    invoice_id: Id | None = None
+    # All invoices of a bill, oldest first.
+    bill_id: Id | None = None
     amount_cents: Cents
     method: Annotated[str, Field(max_length=40, pattern=r"^[^:]+$"), AfterValidator(no_controls)]
     reference: Words
     # Without a zone it is the provider's own time.
     paid_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "NewPayment":
+        if (self.invoice_id is None) is (self.bill_id is None):
+            raise ValueError("give invoice_id or bill_id, one of them")
+        return self
 
 
 class NewPromise(Body):

@@ -135,6 +135,7 @@ async def take_payment(
                 reference=body.reference,
                 paid_at=_paid_at(body.paid_at, uow.clock.now()),
                 invoice_id=body.invoice_id,
+                bill_id=body.bill_id,
             )
         except cashier.PaymentConflict as error:
             raise conflict(

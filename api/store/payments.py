@@ -62,6 +62,7 @@ class PaymentRow(NamedTuple):
     method: str
     reference: str
     invoice_id: int | None
+    bill_id: int | None
     state: str
     suspense_reason: str | None
     credit_cents: int
@@ -256,6 +257,7 @@ async def lock_payment_key(
                 payments.c.method,
                 payments.c.reference,
                 payments.c.invoice_id,
+                payments.c.bill_id,
                 payments.c.state,
                 payments.c.suspense_reason,
                 payments.c.credit_cents,

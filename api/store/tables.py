@@ -463,13 +463,11 @@ allocations = Table(
     Column("principal_cents", BigInteger, nullable=False),
     # The conditional discount that it earned: owed no longer, and paid by nobody.
     Column("discount_cents", BigInteger, nullable=False, server_default="0"),
-    # Negative: what one of these took back.
+    # What one of these took back: below zero.
     _ref("reversal_id", "reversals.id", null=True),
     _ref("correction_id", "corrections.id", null=True),
     CheckConstraint(
-        "(interest_cents, fine_cents, principal_cents, discount_cents) <> (0, 0, 0, 0)"
-        " and (num_nonnulls(reversal_id, correction_id) = 0"
-        " or greatest(interest_cents, fine_cents, principal_cents, discount_cents) <= 0)",
+        "(interest_cents, fine_cents, principal_cents, discount_cents) <> (0, 0, 0, 0)",
         name="amounts",
     ),
     CheckConstraint("num_nonnulls(reversal_id, correction_id) <= 1", name="taken_back"),

@@ -17,11 +17,13 @@ from api.cashier import (
     PaymentConflict,
     PostedPayment,
     charge,
+    charge_bill,
     post_payment,
     reconcile,
     settle,
 )
 from api.house import House
+from api.store.bills import bill_for
 from api.store.payments import take_in
 from api.store.tables import (
     allocations,
@@ -31,7 +33,9 @@ from api.store.tables import (
     payment_notices,
     payments,
 )
-from billing.payments.provider import Confirmed, ProviderAway
+from billing.account import issue_invoice
+from billing.invoice import Invoice, Line
+from billing.payments.provider import Confirmed, Notice, ProviderAway
 from tests.support.database import add_contract, add_plan, make_house
 from tests.support.debtors import audited, issue, rows, with_provider
 from tests.support.provider import FakeProvider, webhook_body
@@ -360,3 +364,58 @@ async def test_without_a_provider_nothing_is_charged(house: House) -> None:
     async with house.uow("test", "charge") as uow:
         with pytest.raises(NoProvider, match="RELIGA_PIX_URL"):
             await charge(house, uow, invoice_id)
+
+
+async def test_a_charge_of_a_bill_pays_its_invoices_oldest_first(scene: Scene) -> None:
+    second = await add_contract(
+        scene.house, await add_plan(scene.house), subscriber_id=scene.subscriber_id
+    )
+    async with scene.house.uow("test", "bill") as uow:
+        account = await uow.account(scene.subscriber_id)
+        bill_id = await bill_for(uow.connection, account, NOW.date(), NOW)
+        assert bill_id is not None
+        for contract_id in (scene.contract_id, second.contract_id):
+            account, facts = issue_invoice(
+                account,
+                Invoice(
+                    id=await uow.draw("invoices"),
+                    contract_id=contract_id,
+                    due_on=NOW.date(),
+                    issued_at=NOW,
+                    lines=(Line("Internet", 5000),),
+                    bill_id=bill_id,
+                ),
+                await uow.desk(),
+            )
+            await uow.record(account, facts)
+    async with scene.house.uow("test", "charge") as uow:
+        made = await charge_bill(scene.house, uow, bill_id)
+    assert made.amount_cents == 10_000
+    notice_ids = await scene.tell(scene.provider.pay(made.txid, 6_000))
+    await settle(scene.house, notice_ids[0])
+    async with scene.house.uow("test", "read") as uow:
+        paid = await uow.connection.scalars(
+            select(invoices.c.paid_cents)
+            .where(invoices.c.bill_id == bill_id)
+            .order_by(invoices.c.id)
+        )
+    assert paid.all() == [5000, 1000]
+
+
+async def test_what_comes_after_a_payment_was_settled_takes_nothing_back(scene: Scene) -> None:
+    """A late `waiting_payment` after `paid`, and the same payment told in another shape."""
+    txid = await scene.charge()
+    confirmed = scene.provider.pay(txid, 10240)
+    await settle(scene.house, (await scene.tell(confirmed))[0])
+    received = await cash(scene.house)
+    async with scene.house.uow("provider:pix", "again") as uow:
+        notice = Notice(confirmed.external_id, "listed", txid, b"other", {})
+        again = await take_in(uow.connection, "pix", [notice], "again", uow.clock.now())
+    scene.provider.payments.clear()
+    await settle(scene.house, again.new_ids[0])
+    assert await cash(scene.house) == received
+    async with scene.house.uow("test", "read") as uow:
+        state = select(invoices.c.state).where(invoices.c.id == scene.invoice_id)
+        assert await uow.connection.scalar(state) == "paid"
+        credit = (await uow.account(scene.subscriber_id)).credit_cents
+    assert credit == 0

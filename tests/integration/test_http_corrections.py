@@ -259,6 +259,14 @@ async def test_a_payer_of_several_contracts_has_one_bill_of_an_invoice_each(
     assert [item["id"] for item in bill["invoices"]] == numbers
     assert (bill["amount_due_cents"], bill["due_on"]) == (2 * 9990, "2026-09-01")
     assert await _get(finance, f"bills/{bill['id']}") == bill
+    part = {"bill_id": bill["id"], "amount_cents": 10_000, "method": "pix", "reference": "b-1"}
+    await _ok(finance, "payments", part, 201)
+    states = [(await _get(finance, f"invoices/{n}"))["amount_due_cents"] for n in numbers]
+    assert states == [0, 9980]
+    answer = await finance.post("/api/v1/payments", json=part | {"invoice_id": numbers[0]})
+    assert answer.status_code == 422
+    bill = await _get(finance, f"bills/{bill['id']}")
+    assert bill["amount_due_cents"] == 9980
     answer = await finance.post(f"/api/v1/bills/{bill['id']}/pix")
     assert answer.json()["type"] == "urn:religa:no-provider"
     assert (await finance.get("/api/v1/bills/424242")).status_code == 404

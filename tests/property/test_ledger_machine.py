@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -15,13 +16,18 @@ from billing.account import (
     Desk,
     Hold,
     Notice,
+    Payment,
     Promise,
+    Refused,
+    Reversal,
+    ReversalKind,
     clear_payment,
     draw_notice,
     issue_invoice,
     notice_due,
     place_hold,
     prove_notice,
+    reverse_payment,
     review,
     situation_of,
     take_promise,
@@ -32,12 +38,14 @@ from billing.events import (
     Fact,
     InvoiceIssued,
     PaymentPosted,
+    PaymentReversed,
     Reviewed,
 )
-from billing.invoice import InvoiceState, amount_due
+from billing.invoice import Allocation, InvoiceState, Share, amount_due
 from billing.ladder import decide
 from billing.policy import parse
 from billing.promise import PromiseRefused
+from billing.reverse import Reversing
 from tests.support.accounts import CALENDAR, STAGED, ZONE, account, at, desk, invoice, payment
 
 # Short, so that a few days reach every step; one step a day still holds.
@@ -57,6 +65,10 @@ class Life(RuleBasedStateMachine):
         self.ledger: Counter[str] = Counter()
         self.generations = {contract.id: contract.generation for contract in self.payer.contracts}
         self.numbers = 0
+        self.payments: dict[int, Payment] = {}
+        self.went_back: Counter[int] = Counter()
+        # Interest, fine, principal and discount by payment (None: credit) and invoice.
+        self.shares: dict[tuple[int | None, int], tuple[int, ...]] = {}
 
     def desk(self) -> Desk:
         return desk(self.now, RULES)
@@ -72,10 +84,23 @@ class Life(RuleBasedStateMachine):
         assert len(told) == len(set(told)), "each contract is judged once"
         for fact in facts:
             match fact:
-                case InvoiceIssued(entry=entry) | CreditUsed(entry=entry):
+                case InvoiceIssued(entry=entry):
                     self.post({line.account: line.cents for line in entry.postings})
+                case CreditUsed(entry=entry):
+                    self.post({line.account: line.cents for line in entry.postings})
+                    self.share(None, fact.allocation)
+                case PaymentReversed(entry=entry):
+                    self.post({line.account: line.cents for line in entry.postings})
+                    for share in fact.taken:
+                        self.share(share.payment_id, share.allocation, -1)
+                    taken = sum(share.allocation.total_cents for share in fact.taken)
+                    assert taken + fact.credit_cents == fact.reversal.amount_cents
+                    self.went_back[fact.reversal.payment_id] += fact.reversal.amount_cents
                 case PaymentPosted(entry=entry):
                     self.post({line.account: line.cents for line in entry.postings})
+                    self.payments[fact.payment.id] = fact.payment
+                    for allocation in fact.allocations:
+                        self.share(fact.payment.id, allocation)
                     shares = sum(share.total_cents for share in fact.allocations)
                     assert shares + fact.credit_cents == fact.payment.amount_cents
                 case AccessDecided():
@@ -87,6 +112,12 @@ class Life(RuleBasedStateMachine):
                 case _:
                     pass
         assert self.generations == {item.id: item.generation for item in self.payer.contracts}
+
+    def share(self, payment_id: int | None, part: Allocation, sign: int = 1) -> None:
+        key = (payment_id, part.invoice_id)
+        parts = part.interest_cents, part.fine_cents, part.principal_cents, part.discount_cents
+        known = self.shares.get(key, (0, 0, 0, 0))
+        self.shares[key] = tuple(a + sign * b for a, b in zip(known, parts, strict=True))
 
     def post(self, postings: dict[str, int]) -> None:
         assert sum(postings.values()) == 0
@@ -119,6 +150,26 @@ class Life(RuleBasedStateMachine):
             self.record(clear_payment(self.payer, paid, self.desk()))
         assert all(item.unpaid_cents == 0 for item in self.payer.invoices)
         assert {item.access.level for item in self.payer.contracts} == {Level.FULL}
+
+    @rule(part=st.integers(1, 100), kind=st.sampled_from(ReversalKind), data=st.data())
+    @precondition(lambda self: self.payments)
+    def reverse(self, part: int, kind: ReversalKind, data: st.DataObject) -> None:
+        money = self.payments[data.draw(st.sampled_from(sorted(self.payments)))]
+        left = money.amount_cents - self.went_back[money.id]
+        number = self.number()
+        asked = max(1, left * part // 100)
+        reversal = Reversal(number, kind, money.id, "pix", str(number), asked, "ana", "x", self.now)
+        shares = tuple(
+            Share(payment_id, Allocation(invoice_id, *parts))
+            for (payment_id, invoice_id), parts in self.shares.items()
+            if any(parts)
+        )
+        reversing = Reversing(reversal, money, self.went_back[money.id], shares)
+        if left == 0:
+            with pytest.raises(Refused):
+                reverse_payment(self.payer, reversing, self.desk())
+            return
+        self.record(reverse_payment(self.payer, reversing, self.desk()))
 
     @rule(hours=st.integers(1, 72))
     def wait(self, hours: int) -> None:

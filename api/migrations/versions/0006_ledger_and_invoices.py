@@ -33,11 +33,7 @@ _INVOICE_CHECKS_BEFORE = (
     ("paid", "0 <= paid_cents and paid_cents <= amount_cents"),
     ("paid_means_paid", "(state = 'paid') <= (paid_cents = amount_cents)"),
 )
-_ALLOCATION_CHECK = (
-    "(interest_cents, fine_cents, principal_cents, discount_cents) <> (0, 0, 0, 0)"
-    " and (num_nonnulls(reversal_id, correction_id) = 0"
-    " or greatest(interest_cents, fine_cents, principal_cents, discount_cents) <= 0)"
-)
+_ALLOCATION_CHECK = "(interest_cents, fine_cents, principal_cents, discount_cents) <> (0, 0, 0, 0)"
 _ALLOCATION_CHECK_BEFORE = (
     "interest_cents >= 0 and fine_cents >= 0 and principal_cents >= 0"
     " and interest_cents + fine_cents + principal_cents > 0"
