@@ -264,12 +264,8 @@ class Money(RuleBasedStateMachine):
     def a_day_in_any_order(self, order: list[int], cents: int, named: int) -> None:
         """M9: the day's payments in two orders, one of them with repeats, end the same."""
         now, bill = self.desk(), self.pick(named)
-        inputs = [
-            (cents, None),
-            (2 * cents, bill and bill.id),
-            (7, None),
-            (cents, bill and bill.id),
-        ]
+        name = bill.id if bill else None
+        inputs = [(cents, None), (2 * cents, name), (7, None), (cents, name)]
         ends = []
         for sequence in (range(4), [*order, *order[:2]]):
             world = deepcopy_books(self.books)

@@ -329,7 +329,10 @@ def _broken(example: Example) -> Answer:
         Invoice(n, 1, due, _noon(due), (Line("Plano", amount),))
         for n, (amount, due) in enumerate(example.dated("invoices", "due"), start=1)
     ]
-    paid = [Paid(n, 90 + n, day, amount) for n, (amount, day) in enumerate(example.dated("paid"))]
+    paid = [
+        Paid(Share(n, Allocation(90 + n, 0, 0, amount)), day)
+        for n, (amount, day) in enumerate(example.dated("paid"))
+    ]
     revived, _, _ = revive(old, paid, RULES, BANKS)
     owed = [owed_by(bill, RULES, BANKS, example.day("asked")) for bill in revived]
     return {
