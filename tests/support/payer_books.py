@@ -3,11 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from billing.account import Account, Payment, Refused, Reversal, ReversalKind
+from billing.agreement import AgreementState, Offer, Paid, Proposal
 from billing.correct import Correcting, add_note, void_invoice, write_off_invoice
 from billing.events import (
+    AgreementAccepted,
+    AgreementBroken,
     CreditUsed,
     Fact,
     InvoiceCorrected,
@@ -26,9 +29,19 @@ from billing.ledger import (
     credit,
 )
 from billing.payer import Correction, CorrectionKind, Desk
+from billing.renegotiation import (
+    Acceptance,
+    Approval,
+    Breach,
+    accept_agreement,
+    approve_agreement,
+    break_agreement,
+    due_to_break,
+    offer_agreement,
+)
 from billing.reverse import Reversing, reverse_payment
 from billing.settle import clear_payment, issue_invoice
-from tests.support.accounts import payment
+from tests.support.accounts import ZONE, payment
 
 Outcome = tuple[Account, Sequence[Fact]]
 _NOTES = {CorrectionKind.CREDIT_NOTE, CorrectionKind.DEBIT_NOTE}
@@ -52,6 +65,9 @@ class Books:
     )
     credit_cents: int = 0
     numbers: int = 0
+    agreed_charges: int = 0
+    told: Counter[str] = field(default_factory=Counter)
+    credit_on: dict[int, date] = field(default_factory=dict)
 
     def number(self) -> int:
         self.numbers += 1
@@ -100,6 +116,39 @@ class Books:
         else:
             self.take(write_off_invoice(self.account, asked, desk))
 
+    def agree(self, contract_id: int, proposal: Proposal, desk: Desk) -> None:
+        """Offer an agreement on what is past due, approve it where needed, and sign it."""
+        number = self.number()
+        offer = Offer(number, contract_id, "ops", desk.now.date(), proposal)
+        self.take(offer_agreement(self.account, offer, desk))
+        (agreement,) = (item for item in self.account.agreements if item.id == number)
+        if agreement.state is AgreementState.AWAITING_APPROVAL:
+            self.take(approve_agreement(self.account, Approval(number, "second"), desk))
+        parts = tuple(self.number() for _ in agreement.simulation.parts)
+        old = tuple(self.number() for _ in agreement.simulation.owed)
+        self.take(accept_agreement(self.account, Acceptance(number, "ops", parts, old), desk))
+
+    def break_due(self, desk: Desk) -> int:
+        """Break every agreement that is due to be; how many."""
+        due = due_to_break(self.account, desk)
+        for agreement in due:
+            got = [
+                Paid(share, self._paid_on(share))
+                for number in agreement.invoice_ids
+                for share in self.standing(number)
+            ]
+            numbers = tuple(
+                self.number() for _ in [*agreement.invoice_ids, *agreement.old_invoice_ids]
+            )
+            breach = Breach(agreement.id, "review", tuple(got), numbers)
+            self.take(break_agreement(self.account, breach, desk))
+        return len(due)
+
+    def _paid_on(self, share: Share) -> date:
+        if share.payment_id is None:
+            return self.credit_on[share.allocation.invoice_id]
+        return self.payments[share.payment_id].paid_at.astimezone(ZONE).date()
+
     def standing(self, invoice_id: int | None = None) -> list[Share]:
         """What of each payment and of credit stands on invoices."""
         return [
@@ -112,6 +161,7 @@ class Books:
         """Keep an outcome's account and write its facts into the books."""
         self.account, facts = outcome
         for fact in facts:
+            self.told[type(fact).__name__] += 1
             self._write(fact)
         return facts
 
@@ -128,6 +178,7 @@ class Books:
                 assert given + fact.credit_cents == fact.payment.amount_cents, "M6"
             case CreditUsed(allocation=part):
                 self._share(None, part, 1)
+                self.credit_on[part.invoice_id] = fact.entry.at.astimezone(ZONE).date()
                 self.credit_cents -= part.total_cents
                 self._keep([fact.invoice])
             case PaymentReversed():
@@ -144,9 +195,13 @@ class Books:
                     self._share(None, fact.given, 1)
                 self.credit_cents += fact.credit_cents
                 self._keep([fact.invoice])
+            case AgreementAccepted() | AgreementBroken():
+                for line in fact.entry.postings if fact.entry is not None else ():
+                    if line.account in (REVENUE_FINE, REVENUE_INTEREST):
+                        self.agreed_charges -= line.cents
             case _:
                 return
-        lines = fact.entry.postings
+        lines = fact.entry.postings if fact.entry is not None else ()
         assert sum(line.cents for line in lines) == 0, "M1"
         assert all(type(line.cents) is int and line.cents for line in lines), "M8"
         for line in lines:
@@ -200,6 +255,7 @@ class Books:
         taken = sum(sum(parts[:3]) for parts in self.shares.values())
         assert received - back == taken + self.credit_cents, "money in is money posted"
         earned = -self.ledger[REVENUE_FINE] - self.ledger[REVENUE_INTEREST]
+        earned -= self.agreed_charges
         assert earned == sum(sum(parts[:2]) for parts in on.values()), "M7"
         given_up = sum(
             bill.rest_cents
