@@ -5,16 +5,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from fractions import Fraction
 from heapq import heappop, heappush
 from random import Random
 
 from billing.access import Level
 from billing.account import Promise, ReversalKind, draw_notice, prove_notice, review, take_promise
 from billing.agreement import Proposal
+from billing.bounds import Flaw
 from billing.calendar import ONE_DAY
-from billing.cycle import change_due_day, cycle_of, issue_on, next_due
-from billing.events import AccessDecided, Fact
+from billing.cycle import change_due_day, issue_on, next_due
 from billing.invoice import Invoice, InvoiceState, Line, amount_due
 from billing.pause import Pause
 from billing.payer import Desk
@@ -158,7 +157,10 @@ class Subscriber:
         self._look_at_days(now.date())
         self.bill = replace(self.bill, suspensions=tuple(self._suspensions))
         proposal = propose(self.bill, due_on, USUAL_TERMS)
-        assert not proposal.flaws, f"parked: {proposal.flaws} {proposal.lines}"
+        # A final invoice that gives money back is parked for a person (rule 16).
+        given_back = self._ended and proposal.flaws == (Flaw.NEGATIVE,)
+        self.told["given back at the end"] += given_back
+        assert given_back or not proposal.flaws, f"parked: {proposal.flaws} {proposal.lines}"
         before = self._level()
         self._lines += proposal.lines
         number = self.books.number()
@@ -192,9 +194,7 @@ class Subscriber:
 
     def _look_at_days(self, until: date) -> None:
         """The days that count as suspended, by the judge's reading of their first instants."""
-        days = [
-            self._counted_to + n * ONE_DAY for n in range((until - self._counted_to).days)
-        ]
+        days = [self._counted_to + n * ONE_DAY for n in range((until - self._counted_to).days)]
         cuts = list(self.cuts)
         if self._cut_at is not None:
             cuts.append((self._cut_at, datetime.combine(until + ONE_DAY, time(0), ZONE)))
@@ -317,7 +317,9 @@ class Subscriber:
                 return
 
     def _change_plan(self, now: datetime) -> None:
-        today, price = now.date(), self._random.choice(PRICES)
+        today, current = now.date(), self.bill.tariffs[-1].tariff.price_cents
+        # Two lines of one price in a cycle are one sum in two parts (M8), not rule 3's two lines.
+        price = self._random.choice([price for price in PRICES if price != current])
         if self._ended or self.bill.tariffs[-1].from_on >= today:
             return
         period = TariffPeriod(today, plain(f"Plano {price} {today}", price))
@@ -395,7 +397,8 @@ class Subscriber:
         due_on = next_due(now.date(), self.bill.due_days)
         self._bill(due_on, now)
         contracts = tuple(
-            replace(item, ended_on=self.bill.ended_on) for item in self.books.account.contracts
+            replace(item, ended_on=self.bill.ended_on, review_on=None)
+            for item in self.books.account.contracts
         )
         self.books.account = replace(self.books.account, contracts=contracts)
 
@@ -451,6 +454,3 @@ class Subscriber:
 
 def _gives_back(line: Line) -> bool:
     return line.amount_cents < 0 and "uspen" in line.description
-
-
-_UNUSED = (cycle_of, Fraction, Fact, AccessDecided)

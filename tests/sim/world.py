@@ -6,11 +6,11 @@ own reckoning of all it was to be billed.
 """
 
 from collections import Counter, defaultdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from random import Random
 
 from billing.policy import Policy, parse
-from tests.sim.subscriber import ZONE, Broken, Subscriber
+from tests.sim.subscriber import Broken, Subscriber
 from tests.support.accounts import STAGED
 
 __all__ = ["Broken", "World"]
@@ -79,8 +79,3 @@ class World:
             total.update(each.books.told)
             total.update(each.told)
         return total
-
-
-def midnight(day: date) -> datetime:
-    """The instant at which a local day would begin; one that the clocks skip comes an hour later."""
-    return datetime.combine(day, time(0), ZONE).astimezone(UTC).astimezone(ZONE)

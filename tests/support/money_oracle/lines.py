@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from tests.support.money_oracle.bank_days import payable_until
@@ -76,6 +77,7 @@ def suspended_days(
     return found
 
 
+@cache
 def first_instant(day: date, zone: ZoneInfo) -> datetime:
     """The first instant of a local day: the earliest whose local date it is."""
     instant = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=26)
