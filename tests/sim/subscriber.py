@@ -226,7 +226,8 @@ class Subscriber:
         assert money is not None
         self.came_in += cents
         self._see((), before, now)
-        if not self.books.open_invoices() and not self._paused(now):
+        quiet = self._ended or self._paused(now)
+        if not quiet and not self.books.open_invoices():
             assert self._level() is Level.FULL, "A5 everything is paid and the line is cut"
         if cents < due:
             self._at(now.date() + timedelta(days=self._random.randrange(3, 40)), 14, self._pay)
