@@ -14,7 +14,7 @@ from billing.agreement import Proposal
 from billing.bounds import Flaw
 from billing.calendar import ONE_DAY
 from billing.cycle import change_due_day, issue_on, next_due
-from billing.invoice import Invoice, InvoiceState, Line, amount_due
+from billing.invoice import Invoice, Line, amount_due
 from billing.pause import Pause
 from billing.payer import Desk
 from billing.policy import Policy
@@ -25,25 +25,16 @@ from billing.subscription import Discount, Extra, Subscription, Suspension
 from billing.suspension import resume, suspend
 from billing.tariff import TariffPeriod, plain
 from billing.terms import USUAL_TERMS
+from tests.sim.judge import Broken, judge_cut, reckon
 from tests.support.accounts import CALENDAR, ZONE, account
-from tests.support.money_oracle.bank_days import holidays
-from tests.support.money_oracle.cycles import cycles
 from tests.support.money_oracle.life import DueDayChanged, Ended, Event, Life, PlanChanged
 from tests.support.money_oracle.lines import suspended_days
-from tests.support.money_oracle.statement import cycle_cents
-from tests.support.payer_books import Books, Refused
+from tests.support.payer_books import Books, Outcome, Refused
 from tests.support.subscriptions import subscription
-
-__all__ = ["ZONE", "Broken", "Subscriber"]
 
 PRICES = (79_90, 99_90, 149_95, 199_99)
 DUE_DAYS = (1, 5, 10, 15, 20, 25, 29, 30, 31)
 HABITS = (-6, -3, -1, 0, 0, 0, 1, 3, 9, 25, 45, None)
-CALM = frozenset({Level.FULL})
-
-
-class Broken(AssertionError):
-    """An invariant does not hold; the text names it, the day and the subscriber."""
 
 
 class Subscriber:
@@ -117,19 +108,21 @@ class Subscriber:
     def _level(self) -> Level:
         return self.books.account.contracts[0].access.level
 
-    def _take(self, outcome: tuple[object, object], now: datetime) -> None:
+    def _take(self, outcome: Outcome, now: datetime) -> None:
         before = self._level()
-        facts = self.books.take(outcome)  # type: ignore[arg-type]
-        self._see(facts, before, now)
+        self.books.take(outcome)
+        self._see(before, now)
 
-    def _see(self, facts: object, before: Level, now: datetime) -> None:
+    def _see(self, before: Level, now: datetime) -> None:
+        """What an event did to the access: counted, judged, and kept for the reckoning."""
         after = self._level()
         if after is before:
             return
         out = {Level.WALLED, Level.BLOCKED}
         if after.severity > before.severity:
             self.told["cuts"] += 1
-            self._judge_cut(now)
+            if not self._paused(now):
+                judge_cut(self.books, now)
         else:
             self.told["restores"] += 1
         if after in out and before not in out:
@@ -150,6 +143,7 @@ class Subscriber:
             self._at(issue_on(due_on, 10), 6, self._issue)
             return
         self._bill(due_on, now)
+        self.books.archive(now.date() - timedelta(days=400))
         self._at(now.date() + ONE_DAY, 6, self._issue)
         self._plan_month(now.date())
 
@@ -167,7 +161,7 @@ class Subscriber:
         if proposal.amount_cents > 0:
             new = Invoice(number, 1, max(due_on, now.date()), now, proposal.lines)
             self.books.issue(new, self._desk(now))
-            self._see((), before, now)
+            self._see(before, now)
             self._plan_payment(new, now.date())
         else:
             self.told["nothing to issue"] += 1
@@ -225,7 +219,7 @@ class Subscriber:
         money = self.books.pay(cents, now, desk, owed[0].id)
         assert money is not None
         self.came_in += cents
-        self._see((), before, now)
+        self._see(before, now)
         quiet = self._ended or self._paused(now)
         if not quiet and not self.books.open_invoices():
             assert self._level() is Level.FULL, "A5 everything is paid and the line is cut"
@@ -242,14 +236,14 @@ class Subscriber:
             self.books.reverse(kind, money, money.amount_cents, self._desk(now))
             self.went_back += money.amount_cents
             self._at(now.date() + timedelta(days=self._random.randrange(1, 30)), 14, self._pay)
-        self._see((), before, now)
+        self._see(before, now)
 
     # The ladder
 
     def _review(self, now: datetime) -> None:
         desk, before = self._desk(now), self._level()
         self.books.break_due(desk)
-        self._see((), before, now)
+        self._see(before, now)
         if notice_due(self.books.account, desk):
             number = self.books.number()
             self._take(draw_notice(self.books.account, number, desk), now)
@@ -273,32 +267,6 @@ class Subscriber:
             pause.starts_at(ZONE).astimezone(UTC) <= at < pause.stops_at(ZONE).astimezone(UTC)
             for pause in self.books.account.pauses
         )
-
-    def _judge_cut(self, now: datetime) -> None:
-        """A2: debt, a notice proven fifteen days ago, and a day and hour on which one may cut."""
-        if self._paused(now):
-            return
-        day, off = now.date(), holidays(now.year) | holidays(now.year + 1)
-        off -= {x for x in off if x not in CALENDAR.holidays}
-        if day.weekday() > 3 or day in off or day + ONE_DAY in off or not 8 <= now.hour < 16:
-            raise Broken(f"rule 6: a cut started when none may: {now}")
-        unpaid = {
-            item.id: item
-            for item in self.books.open_invoices()
-            if item.due_on < day and item.state is InvoiceState.OPEN
-        }
-        covered = any(
-            notice.proven_at is not None
-            and (day - notice.proven_at.astimezone(ZONE).date()).days >= 15
-            and any(
-                number in notice.amounts_cents
-                and (item.reopened_at is None or item.reopened_at <= notice.drawn_at)
-                for number, item in unpaid.items()
-            )
-            for notice in self.books.account.notices
-        )
-        if not covered:
-            raise Broken(f"A2 cut without a proven notice fifteen days old: {now}")
 
     # What a month brings
 
@@ -382,7 +350,7 @@ class Subscriber:
             months = parts if self._random.random() < 0.6 else 1
             for month in range(months):
                 self._at(now.date() + timedelta(days=25 + 30 * month), 12, self._pay)
-        self._see((), before, now)
+        self._see(before, now)
 
     def _end(self, now: datetime) -> None:
         """The contract ends with this day; the final invoice comes tomorrow."""
@@ -403,15 +371,12 @@ class Subscriber:
         )
         self.books.account = replace(self.books.account, contracts=contracts)
 
-    # The reckoning
-
     def settle_up(self) -> None:
-        """No free month: all days are billed, each once, to the cent of the judge's own sum."""
-        until = self.bill.billed_until
-        cuts = [
-            (cut, min(back, datetime.combine(self._counted_to, time(0), ZONE)))
-            for cut, back in [*self.cuts, *self._open_cut()]
-        ]
+        """All that was to be billed, by the judge's own reckoning."""
+        far = datetime.combine(self._counted_to + ONE_DAY, time(0), ZONE)
+        open_cut = [(self._cut_at, far)] if self._cut_at is not None else []
+        known = datetime.combine(self._counted_to, time(0), ZONE)
+        cuts = [(cut, min(back, known)) for cut, back in [*self.cuts, *open_cut]]
         life = Life(
             self.began,
             self.due_day,
@@ -419,39 +384,5 @@ class Subscriber:
             events=tuple(sorted(self.events, key=lambda event: event.on)),
             cuts=tuple((cut, back) for cut, back in cuts if cut < back),
         )
-        moves = [(e.on, e.due_day) for e in self.events if isinstance(e, DueDayChanged)]
-        wanted: Counter[str] = Counter()
-        for cycle in cycles(self.began, self.due_day, moves, until):
-            if cycle.start < until:
-                for line in cycle_cents(life, cycle):
-                    wanted[line.text] += line.cents
-        plan = sum(
-            item.amount_cents
-            for item in self._lines
-            if not item.conditional and not _gives_back(item)
-        )
-        back = sum(item.amount_cents for item in self._lines if _gives_back(item))
-        waiting = sum(item.line.amount_cents for item in self.bill.extras)
-        if plan + waiting != wanted["service"]:
-            raise Broken(
-                f"subscriber {self.number}: {plan} and {waiting} for the days until {until},"
-                f" not {wanted['service']}; {life}"
-            )
-        self.told["suspended cents"] += -back
-        if abs(back - wanted["suspended"]) > self.slack():
-            raise Broken(
-                f"subscriber {self.number}: {back} for suspended days, not"
-                f" {wanted['suspended']}; {life}"
-            )
-
-    def slack(self) -> int:
-        """Cents by which parts of a cycle's credit may round otherwise than the whole."""
-        return 0
-
-    def _open_cut(self) -> list[tuple[datetime, datetime]]:
-        far = datetime.combine(self._counted_to + ONE_DAY, time(0), ZONE)
-        return [(self._cut_at, far)] if self._cut_at is not None else []
-
-
-def _gives_back(line: Line) -> bool:
-    return line.amount_cents < 0 and "uspen" in line.description
+        waiting = [item.line for item in self.bill.extras]
+        reckon(life, [*self._lines, *waiting], self.bill.billed_until)

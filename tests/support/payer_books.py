@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from billing.account import Account, Payment, Refused, Reversal, ReversalKind
@@ -66,6 +66,8 @@ class Books:
     credit_cents: int = 0
     numbers: int = 0
     agreed_charges: int = 0
+    archived_cents: int = 0
+    archived_charges: int = 0
     told: Counter[str] = field(default_factory=Counter)
     credit_on: dict[int, date] = field(default_factory=dict)
 
@@ -207,6 +209,29 @@ class Books:
         for line in lines:
             self.ledger[line.account] += line.cents
 
+    def archive(self, before: date) -> None:
+        """Lay away what was settled long ago, as the store does that loads what is open."""
+        held = {
+            number
+            for agreement in self.account.agreements
+            for number in (*agreement.invoice_ids, *agreement.old_invoice_ids)
+        }
+        gone = {
+            number
+            for number, bill in self.invoices.items()
+            if bill.state is InvoiceState.PAID and bill.due_on < before and number not in held
+        }
+        if not gone:
+            return
+        left = tuple(bill for bill in self.account.invoices if bill.id not in gone)
+        self.account = replace(self.account, invoices=left)
+        for key in [key for key in self.shares if key[1] in gone]:
+            parts = self.shares.pop(key)
+            self.archived_cents += sum(parts[:3])
+            self.archived_charges += sum(parts[:2])
+        for number in gone:
+            del self.invoices[number]
+
     def _share(self, payment_id: int | None, part: Allocation, sign: int) -> None:
         _, *cents = astuple(part)
         held = self.shares[payment_id, part.invoice_id]
@@ -253,9 +278,10 @@ class Books:
             assert self.ledger[f"receivable:{contract.id}"] == owed, "M7"
         # Every cent that came and stayed is a charge, principal, recovered or credit.
         taken = sum(sum(parts[:3]) for parts in self.shares.values())
+        taken += self.archived_cents
         assert received - back == taken + self.credit_cents, "money in is money posted"
         earned = -self.ledger[REVENUE_FINE] - self.ledger[REVENUE_INTEREST]
-        earned -= self.agreed_charges
+        earned -= self.agreed_charges + self.archived_charges
         assert earned == sum(sum(parts[:2]) for parts in on.values()), "M7"
         given_up = sum(
             bill.rest_cents
