@@ -154,3 +154,16 @@ def test_a_part_that_goes_back_of_an_invoice_still_open_keeps_its_due_date() -> 
     assert (bill.due_on, bill.unpaid_cents) == (day("2026-09-01"), 99_90)
     # 50.00 for 10 days, then 99.90 for 10: 0.17 + 0.33; the fine is of the 50.00.
     assert amount_due(bill, policy(), CALENDAR, day("2026-09-21")) == 99_90 + 1_00 + 50
+
+
+def test_what_went_back_earns_no_discount_any_more() -> None:
+    bill = replace(
+        invoice(), lines=(Line("Plano", 99_90), Line("Desconto", -10_00, conditional=True))
+    )
+    payer, _ = issue_invoice(account(), bill, desk("2026-08-20 09:00"))
+    money = payment(40_00, "2026-08-25 10:00", 1)
+    payer, shares = paid(payer, money, "2026-08-25 10:00")
+    payer, _ = back(payer, money, shares, "2026-08-26 10:00")
+    payer, _ = paid(payer, payment(49_90, "2026-08-27 10:00", 1, 2), "2026-08-27 10:00")
+    assert payer.invoices[0].discount_cents == 0
+    assert amount_due(payer.invoices[0], policy(), CALENDAR, day("2026-09-01")) == 40_00
