@@ -22,6 +22,9 @@ from billing.payer import Account, Correction, CorrectionKind, Desk, Refused
 from billing.settle import use_credit, with_invoices
 from billing.standing import look, policy_of
 
+# What an invoice charges for itself, and not for another one.
+_CHARGED = (Kind.SCM, Kind.SVA, Kind.ONE_OFF, Kind.PENALTY, Kind.OTHER)
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -60,7 +63,7 @@ def open_dispute(
         raise Refused("a dispute needs its author and a reason")
     if invoice.state not in (InvoiceState.OPEN, InvoiceState.PAID):
         raise Refused(f"invoice {invoice.id} is {invoice.state}; there is no charge to dispute")
-    if all(line.kind is Kind.INSTALMENT for line in invoice.lines):
+    if not any(line.kind in _CHARGED for line in invoice.lines):
         raise Refused(
             f"invoice {invoice.id} asks for what another invoice had charged; dispute that one"
         )
@@ -293,7 +296,7 @@ def _kind(invoice: Invoice) -> Kind:
     """What most of the invoice charges for, and so which revenue an undue part of it was."""
     sums: Counter[Kind] = Counter()
     for line in invoice.lines:
-        if not line.conditional and line.kind is not Kind.INSTALMENT:
+        if not line.conditional and line.kind in _CHARGED:
             sums[line.kind] += line.amount_cents
     return max(sums, key=lambda kind: (sums[kind], kind))
 

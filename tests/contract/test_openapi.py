@@ -23,6 +23,13 @@ PROMISED = {
     "GET /api/v1/contracts/{id}/timeline",
     "POST /api/v1/contracts/{id}/promises",
     "POST /api/v1/contracts/{id}/holds",
+    "POST /api/v1/contracts/{id}/agreements",
+    "POST /api/v1/agreements/{id}/approve",
+    "POST /api/v1/agreements/{id}/accept",
+    "POST /api/v1/invoices/{id}/disputes",
+    "POST /api/v1/disputes/{id}/answer",
+    "POST /api/v1/contracts/{id}/pauses",
+    "POST /api/v1/pauses/{id}/end",
     "POST /api/v1/reviews",
     "PUT /api/v1/policies/{name}",
     "GET /api/v1/policies/{name}",
@@ -52,11 +59,18 @@ MOVES_MONEY_OR_ACCESS = {
     "POST /api/v1/bills/{id}/pix",
     "POST /api/v1/contracts/{id}/promises",
     "POST /api/v1/contracts/{id}/holds",
+    "POST /api/v1/contracts/{id}/agreements",
+    "POST /api/v1/agreements/{id}/approve",
+    "POST /api/v1/agreements/{id}/accept",
+    "POST /api/v1/invoices/{id}/disputes",
+    "POST /api/v1/disputes/{id}/answer",
+    "POST /api/v1/contracts/{id}/pauses",
+    "POST /api/v1/pauses/{id}/end",
     "POST /api/v1/reviews",
 }
 LISTS = {
     "plans", "nas", "subscribers", "contracts", "invoices", "payments", "sessions", "notices",
-    "actions", "audit", "operators",
+    "actions", "audit", "operators", "agreements", "disputes", "pauses", "promises",
 }  # fmt: skip
 
 

@@ -21,11 +21,15 @@ class Books:
         self.account = account()
         self.keep(issue_invoice(self.account, invoice(), self.desk("2026-08-20 09:00")))
 
-    def wall(self) -> None:
-        """The worked example of the ladder's policy text."""
+    def notice(self) -> None:
+        """Drawn and proven on 2026-09-04."""
         self.keep(draw_notice(self.account, 1, self.desk("2026-09-04 00:00")))
         proven = at("2026-09-04 00:01")
         self.keep(prove_notice(self.account, 1, proven, self.desk("2026-09-04 00:01")))
+
+    def wall(self) -> None:
+        """The worked example of the ladder's policy text."""
+        self.notice()
         self.review("2026-09-21 08:00")
         assert self.level() is Level.WALLED
 

@@ -59,11 +59,24 @@ def test_rejected_the_clocks_go_on_from_where_they_stopped() -> None:
 
 def test_a_notice_that_was_running_runs_on() -> None:
     books = Books()
+    books.notice()
+    dispute(books, "2026-09-05 10:00")
+    answer(books, "2026-09-25 10:00", REJECTED)
+    # Overdue again from 10-02, but 20 days late the notice of 09-04 matures on Friday 10-09; on
+    # Monday 10-12 is a holiday.
+    assert books.review("2026-10-05 10:00") is Level.FULL
+    assert books.account.contracts[0].reason == "notice_running"
+    assert books.review("2026-10-12 10:00") is Level.FULL
+    assert books.review("2026-10-13 08:00") is Level.WALLED
+
+
+def test_a_due_date_further_away_stays() -> None:
+    books = Books()
     dispute(books, "2026-08-25 10:00")
     assert books.state(1) is InvoiceState.DISPUTED
     answer(books, "2026-08-26 10:00", REJECTED)
     (owed,) = books.account.invoices
-    assert owed.due_on == day("2026-09-01")  # further away than five days
+    assert owed.due_on == day("2026-09-01")
 
 
 def test_the_undisputed_part_stays_with_its_own_clocks() -> None:
