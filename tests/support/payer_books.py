@@ -250,13 +250,18 @@ class Books:
         for number, money in self.payments.items():
             assert 0 <= self.returned[number] <= money.amount_cents, "M12"
         held = Counter(dict.fromkeys(self.payments, 0))
+        gave_back: set[int] = set()
         on = {number: [0, 0, 0, 0] for number in self.invoices}
         for (paid, number), parts in self.shares.items():
             if paid is not None:
                 held[paid] += sum(parts[:3])
+                # Earning a discount gives back, through this payment, what lateness had cost.
+                if min(parts) < 0:
+                    gave_back.add(paid)
             on[number] = [a + b for a, b in zip(on[number], parts, strict=True)]
         for number, money in self.payments.items():
-            assert 0 <= held[number] <= money.amount_cents, "M6"
+            assert held[number] <= money.amount_cents, "M6"
+            assert held[number] >= 0 or number in gave_back, "M6"
         for bill in self.invoices.values():
             charges = [bill.interest_paid_cents, bill.fine_paid_cents]
             assert on[bill.id] == [*charges, bill.paid_cents, bill.discount_cents], "M6"
