@@ -8,7 +8,7 @@ import time
 
 from tests.sim.world import Broken, World
 
-PAYERS = 60
+SUBSCRIBERS = 500
 
 
 def main() -> int:
@@ -19,20 +19,22 @@ def main() -> int:
     asked = parser.parse_args()
     seed = secrets.randbelow(10**6) if asked.seed is None else asked.seed
     began = time.monotonic()
-    world = World(seed, PAYERS)
+    world = World(seed, SUBSCRIBERS)
     try:
-        world.run(365 * asked.years)
+        world.run(366 * asked.years)
     except Broken as broken:
         print(f"{broken}\nmake sim SEED={seed} YEARS={asked.years}", file=sys.stderr)
         return 1
-    cuts = sum(payer.cuts for payer in world.payers)
+    counts = world.count()
     result = {
         "sim": "provider",
         "seed": seed,
         "years": asked.years,
-        "payers": PAYERS,
-        "cuts": cuts,
-        "restores": world.restores,
+        "subscribers": SUBSCRIBERS,
+        "invoices": counts["InvoiceIssued"],
+        "payments": counts["PaymentPosted"],
+        "cuts": counts["cuts"],
+        "restores": counts["restores"],
         "took_s": round(time.monotonic() - began, 1),
         "ok": True,
     }
