@@ -6,6 +6,7 @@ Source: money rule 13. Verbs as `billing.account` describes them; each has its a
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from billing.agreement import AgreementState
 from billing.events import Fact, InvoiceCorrected
 from billing.invoice import (
     Allocation,
@@ -163,6 +164,13 @@ def _done(account: Account, fact: InvoiceCorrected, desk: Desk) -> tuple[Account
 def _invoice(account: Account, correction: Correction) -> Invoice:
     if not correction.author.strip() or not correction.reason.strip():
         raise Refused("a correction needs its author and a reason")
+    for agreement in account.agreements:
+        running = agreement.state is AgreementState.RUNNING
+        if running and correction.invoice_id in agreement.invoice_ids:
+            raise Refused(
+                f"invoice {correction.invoice_id} is a part of agreement {agreement.id}, which must"
+                " come to what was agreed; make another agreement instead"
+            )
     for invoice in account.invoices:
         if invoice.id == correction.invoice_id:
             return invoice

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from typing import Final
 
 from billing.calendar import Calendar, next_bank_day
 from billing.money import half_up
 from billing.policy import Policy
+
+INTEREST_PARTS: Final = 10_000 * 30
+"""Of a cent: a basis point of a cent a month, for one day."""
 
 
 class InvoiceState(StrEnum):
@@ -68,10 +72,11 @@ class Invoice:
     """One invoice of one contract. Every amount is in cents.
 
     `paid_cents`, `fine_paid_cents` and `interest_paid_cents` are what payments were allocated to
-    principal, fine and interest. `interest_accrued_cents` is the interest fixed when principal last
+    principal, fine and interest. `interest_accrued_parts` is the interest fixed when principal last
     changed while late (on `interest_since`), so that interest runs on what is still unpaid day by
-    day (money rule 6); `fine_base_cents` is the principal unpaid on the first late day, None until
-    a payment had to know it.
+    day (money rule 6); it is in parts of a cent (`INTEREST_PARTS`), because nothing is rounded
+    before it is paid or shown. `fine_base_cents` is the principal unpaid on the first late day,
+    None until a payment had to know it.
 
     Attributes:
         discount_cents: the conditional discount, once payments in time have earned it.
@@ -90,7 +95,7 @@ class Invoice:
     fine_paid_cents: int = 0
     interest_paid_cents: int = 0
     fine_base_cents: int | None = None
-    interest_accrued_cents: int = 0
+    interest_accrued_parts: int = 0
     interest_since: date | None = None
     discount_cents: int = 0
     paid_in_time_cents: int = 0
@@ -228,7 +233,7 @@ def _allocate_in_time(invoice: Invoice, cents: int) -> tuple[Invoice, Allocation
         fine_paid_cents=invoice.fine_paid_cents + allocation.fine_cents,
         interest_paid_cents=invoice.interest_paid_cents + allocation.interest_cents,
         fine_base_cents=None,
-        interest_accrued_cents=0,
+        interest_accrued_parts=0,
         interest_since=None,
     )
     return after, allocation
@@ -293,7 +298,7 @@ def reopened(invoice: Invoice, due_on: date, at: datetime) -> Invoice:
         reopened_at=at,
         paid_in_time_cents=invoice.paid_cents,
         fine_base_cents=None,
-        interest_accrued_cents=invoice.interest_paid_cents,
+        interest_accrued_parts=invoice.interest_paid_cents * INTEREST_PARTS,
         interest_since=None,
     )
 
@@ -323,7 +328,7 @@ def _reckoned(invoice: Invoice, policy: Policy, today: date) -> Invoice:
     """The invoice with its interest fixed up to `today`, before its principal changes."""
     return replace(
         invoice,
-        interest_accrued_cents=_interest_cents(invoice, policy, today),
+        interest_accrued_parts=_interest_parts(invoice, policy, today),
         interest_since=max(today, invoice.interest_since or today),
     )
 
@@ -336,6 +341,10 @@ def _fine_base_cents(invoice: Invoice) -> int:
 
 def _interest_cents(invoice: Invoice, policy: Policy, today: date) -> int:
     """All interest up to `today`, paid or not. Simple, a month being 30 days."""
+    return half_up(Fraction(_interest_parts(invoice, policy, today), INTEREST_PARTS))
+
+
+def _interest_parts(invoice: Invoice, policy: Policy, today: date) -> int:
     days = max(0, (today - (invoice.interest_since or invoice.due_on)).days)
-    a_day = Fraction(invoice.unpaid_cents * policy.interest_month_basis_points, 10_000 * 30)
-    return half_up(invoice.interest_accrued_cents + a_day * days)
+    a_day = invoice.unpaid_cents * policy.interest_month_basis_points
+    return invoice.interest_accrued_parts + a_day * days

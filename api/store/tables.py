@@ -258,7 +258,7 @@ invoices = Table(
     Column("fine_paid_cents", BigInteger, nullable=False, server_default="0"),
     Column("interest_paid_cents", BigInteger, nullable=False, server_default="0"),
     Column("fine_base_cents", BigInteger),
-    Column("interest_accrued_cents", BigInteger, nullable=False, server_default="0"),
+    Column("interest_accrued_parts", BigInteger, nullable=False, server_default="0"),
     Column("interest_since", Date),
     # The conditional discount that was kept, and what was paid by the date that it asks for.
     Column("discount_cents", BigInteger, nullable=False, server_default="0"),

@@ -448,7 +448,7 @@ def _bounds(example: Example) -> Answer:
     else:
         lines = [Line("Plano", example.money("total"), Kind.SCM, "internet")]
     by_hand = lines if example.given.get("operator") == "yes" else []
-    found = flaws(lines, by_hand, monthly, example.money("credit"), USUAL_TERMS)
+    found = flaws(lines, bool(by_hand), monthly, example.money("credit"), USUAL_TERMS)
     return {"parked": ", ".join(sorted(_WHY[flaw] for flaw in found)) or "no"}
 
 

@@ -179,8 +179,8 @@ def test_what_was_paid_pays_the_old_debt_as_of_its_days() -> None:
     assert (first.id, first.state, first.paid_cents) == (1, InvoiceState.OPEN, 47_43)
     assert (first.fine_paid_cents, first.interest_paid_cents) == (2_00, 2_33)
     assert second == old[0]
-    # The rest, 52.47, goes on from 2026-11-10: on 11-16 six days = 0.10494 = 0.10.
-    assert owed_by(first, policy(), CALENDAR, day("2026-11-16")) == Owed(1, 52_47, 0, 10)
+    # The rest, 52.47, goes on from 2026-11-10: six days are 0.10494, all 2.43594 = 2.44, less 2.33.
+    assert owed_by(first, policy(), CALENDAR, day("2026-11-16")) == Owed(1, 52_47, 0, 11)
     assert [move.allocation.total_cents for move in moves] == [51_76]
 
 

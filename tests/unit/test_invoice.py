@@ -49,13 +49,14 @@ def test_interest_then_fine_then_principal() -> None:
 
 
 def test_interest_runs_on_what_is_still_unpaid_and_the_fine_stays() -> None:
-    # 10 days on 99.90 (0.33), fine 2.00, so 52.33 leaves 49.90; then 20 days on that (0.33).
+    # 10 days on 99.90 (0.333, paid 0.33), fine 2.00, so 52.33 leaves 49.90; 20 days on that are
+    # 0.3327, so all interest is 0.6657 = 0.67: nothing is rounded before it is paid or shown.
     after, allocation, _ = allocate(invoice(), 52_33, RULES, CALENDAR, day("2026-09-11"))
     assert allocation == Allocation(1, 33, 2_00, 50_00)
     assert charges(after, RULES, CALENDAR, day("2026-09-11")) == (0, 0)
-    assert charges(after, RULES, CALENDAR, day("2026-10-01")) == (0, 33)
-    done, allocation, rest = allocate(after, 50_23, RULES, CALENDAR, day("2026-10-01"))
-    assert (allocation, rest) == (Allocation(1, 33, 0, 49_90), 0)
+    assert charges(after, RULES, CALENDAR, day("2026-10-01")) == (0, 34)
+    done, allocation, rest = allocate(after, 50_24, RULES, CALENDAR, day("2026-10-01"))
+    assert (allocation, rest) == (Allocation(1, 34, 0, 49_90), 0)
     assert done.state is InvoiceState.PAID
 
 

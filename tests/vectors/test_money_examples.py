@@ -35,11 +35,8 @@ def test_the_judge_answers_the_same(example: Example) -> None:
 
 
 # Where judge and product read the policy differently: the words, and what the product answers.
-_INTEREST = "exact fractions, rounded once: the product carries whole cents over a part payment"
 _CHARGED_BACK = "no charge for the time it stood paid: the product asks none for the time before"
 _OPEN = {
-    "6.24": f"{_INTEREST}: interest 0.14",
-    "10.13": f"{_INTEREST}: interest 0.58, rest 66.74",
     "12.6": f"{_CHARGED_BACK}: fine 0.00, interest 0.00",
     "12.7": f"{_CHARGED_BACK}: interest 0.17",
 }

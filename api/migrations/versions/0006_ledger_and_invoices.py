@@ -71,6 +71,9 @@ _DOCUMENTS = (
 
 
 def upgrade() -> None:
+    # In parts of a cent: interest is rounded when it is paid or shown, and not before.
+    op.alter_column("invoices", "interest_accrued_cents", new_column_name="interest_accrued_parts")
+    op.execute("update invoices set interest_accrued_parts = interest_accrued_parts * 300000")
     for column in _line_columns():
         op.add_column("invoice_lines", column)
     for name, condition in _LINE_CHECKS:
@@ -124,6 +127,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("drop trigger not_deleted on invoices")
     op.execute("drop trigger issued_is_kept on invoices")
+    op.execute("update invoices set interest_accrued_parts = interest_accrued_parts / 300000")
+    op.alter_column("invoices", "interest_accrued_parts", new_column_name="interest_accrued_cents")
     op.execute("drop trigger append_only on invoice_lines")
     op.drop_table("ledger_seals")
     op.drop_column("ledger_entries", "document")
