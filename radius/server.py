@@ -27,6 +27,7 @@ _ACCT_DRAIN: Final = 256
 # So many full turns in a row are no burst: more arrives than is answered.
 _BEHIND_TURNS: Final = 8
 _STOP_CHECK_S: Final = 0.5
+_GC_EVERY_OBJECTS: Final = 50_000
 _HELD_BACK_MAX: Final = 16_384
 _RECEIVE_BUFFER_BYTES: Final = 8 << 20
 # Linux, past net.core.rmem_max for those who may; not named by the socket module.
@@ -70,6 +71,8 @@ def serve(
         # What start-up made lives for ever: the collector need not walk it again.
         gc.collect()
         gc.freeze()
+        # A turn makes a thousand short-lived objects and no cycles: look for those less often.
+        gc.set_threshold(_GC_EVERY_OBJECTS)
         turns: dict[int, Callable[[], object]] = {}
         turns |= {sock.fileno(): partial(loop.authenticate, sock) for sock in auth_sockets}
         turns |= {sock.fileno(): partial(loop.account, sock) for sock in acct_sockets}

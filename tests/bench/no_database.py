@@ -58,8 +58,8 @@ def without_database() -> Iterator[Figure]:
 
 def _load(product: Product) -> None:
     """Subscribers whom the generator knows, on a NAS with its secret; until they are published."""
-    # The generator dials for the same few again and again, and ends no session.
-    product.import_csv("plans", [plan_row(simultaneous_use=1_000)])
+    # One session each: the same equipment that dials again is no second one.
+    product.import_csv("plans", [plan_row()])
     secret = SECRET.value.decode()
     product.import_csv("nas", [nas_row("bng1", "127.0.0.1", "mikrotik", 3799, secret=secret)])
     product.import_csv("subscribers", [subscriber_row(index) for index in range(SUBSCRIBERS)])

@@ -44,17 +44,22 @@ class Ours:
             os.kill(pid, signal.SIGKILL)
 
 
-def grants(users: int) -> Iterator[tuple[bytes, Grant]]:
+def grants(users: int, sessions_max: int) -> Iterator[tuple[bytes, Grant]]:
     """Grants that say the same as FreeRADIUS beside us."""
     for user in range(users):
-        granted = replace(grant(user + 1, password_of(user)), replies={"mikrotik": GRANTED})
+        granted = replace(
+            grant(user + 1, password_of(user)),
+            replies={"mikrotik": GRANTED},
+            sessions_max=sessions_max,
+        )
         yield name_of(user).encode(), granted
 
 
-def make_table(folder: Path, users: int) -> None:
+def make_table(folder: Path, users: int, *, sessions_max: int = 0) -> None:
     """The table of `folder`, for one NAS that signs its requests."""
     folder.mkdir(parents=True, exist_ok=True)
-    publish(settings(folder).table_path, grants(users), [client(require="yes")])
+    rows = grants(users, sessions_max)
+    publish(settings(folder).table_path, rows, [client(require="yes")])
 
 
 def accounting_settings(folder: Path, workers: int = WORKERS) -> list[WorkerSettings]:

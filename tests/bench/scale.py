@@ -69,7 +69,7 @@ def cold_start() -> Iterator[Figure]:
         print(f"making a table of {SIZES[-1]:,}", file=sys.stderr)
         with GrantTable(path, SecretBox(key).derive("grant-table"), readonly=False) as table:
             table.write_clients([client(require="yes")])
-            table.replace_all(grants(SIZES[-1]), {})
+            table.replace_all(grants(SIZES[-1], 0), {})
         took_s = []
         for number in range(STARTS):
             _evict(path / "data.mdb")
