@@ -205,7 +205,8 @@ def _cause(lang: Lang, row: Item) -> str:
 
 def _sent(lang: Lang, row: Item) -> str:
     sent = {"coa": "CoA", "disconnect": "Disconnect"}[row["kind"]]
-    return f"{sent} ({REASONS[lang]['surplus']})" if row["reason"] == "surplus" else sent
+    why = REASONS[lang].get(row["reason"])
+    return f"{sent} ({why})" if why is not None else sent
 
 
 _MADE: dict[str, Callable[[Lang, Item], str]] = {

@@ -40,6 +40,7 @@ REASONS: dict[Lang, dict[str, str]] = {
         "quota_changed": "o plano, a franquia ou o dia de renovação mudou",
         # Not of a decision: why a line was dropped.
         "surplus": "uma conexão além do plano",
+        "ended": "o contrato terminou",
     },
     "en": {
         "no_debt": "no overdue debt that a notice covers",
@@ -58,6 +59,7 @@ REASONS: dict[Lang, dict[str, str]] = {
         "quota_renewed": "a new cycle of the traffic quota has begun",
         "quota_changed": "the plan, its quota or the reset day changed",
         "surplus": "one line more than the plan allows",
+        "ended": "the contract has ended",
     },
 }
 

@@ -257,9 +257,11 @@ class OutageAnswer(BaseModel):
 
 
 class EndAnswer(BaseModel):
+    """`penalty_cents` is null for those who may not see what anyone owes."""
+
     contract_id: int
     ended_on: date
-    penalty_cents: int
+    penalty_cents: int | None
     invoice_id: int | None
 
 

@@ -106,7 +106,10 @@ async def load(
             addons=tuple(map(_addon, products[contract_id])),
             discounts=tuple(map(_discount, discounts[contract_id])),
             suspensions=suspensions(
-                map(_decided, decisions[contract_id]), [*map(_pause, pauses[contract_id])], today, zone
+                map(_decided, decisions[contract_id]),
+                tuple(map(_pause, pauses[contract_id])),
+                today,
+                zone,
             ),
             outages=tuple(
                 Outage(r["id"], r["started_at"].astimezone(zone), r["ended_at"].astimezone(zone))
