@@ -257,6 +257,17 @@ async def test_who_has_credit_or_several_contracts_is_billed_alone(house: House)
     assert await sound(house)
 
 
+async def test_a_payer_of_several_contracts_has_one_bill(house: House) -> None:
+    first = await add(house)
+    plan_id = await add_plan(house)
+    await add_contract(house, plan_id, subscriber_id=first.subscriber_id, due_day=10)
+    await bill(house)
+    issued = await rows(house, invoices)
+    assert len(issued) == 2
+    assert len({item["bill_id"] for item in issued} - {None}) == 1
+    assert await sound(house)
+
+
 @pytest.mark.parametrize("kind", ["pause", "dispute", "agreement"])
 async def test_who_waits_for_a_day_of_its_own_is_billed_alone(house: House, kind: str) -> None:
     """Else that day would be forgotten by the look that every invoice ends with."""
