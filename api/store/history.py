@@ -3,11 +3,11 @@
 from datetime import date, tzinfo
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Text, and_, cast, func, or_, select
+from sqlalchemy import BigInteger, Date, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.billing_tables import billed_cycles
+from api.store.billing_tables import billed_cycles, contract_plans
 from api.store.listing import Item, rows_of
 from api.store.renegotiation import agreements, disputes, pauses
 from api.store.tables import (
@@ -56,26 +56,46 @@ async def contract_history(
 
 
 def _contract(contract_id: int) -> Select[Any]:
+    first_plan = (
+        select(contract_plans.c.plan_id)
+        .where(contract_plans.c.contract_id == contract_id)
+        .order_by(contract_plans.c.from_on)
+        .limit(1)
+        .scalar_subquery()
+    )
     return (
         select(
             contracts.c.id, contracts.c.created_at, plans.c.name.label("plan"), contracts.c.policy
         )
-        .join(plans, contracts.c.plan_id == plans.c.id)
+        .select_from(contracts)
+        .join(plans, func.coalesce(first_plan, contracts.c.plan_id) == plans.c.id)
         .where(contracts.c.id == contract_id)
     )
 
 
 def _invoices(contract_id: int) -> Select[Any]:
+    """As they were issued: how they stand by now is told by what happened to them since."""
+    issued = ledger_entries.c.document["invoices"][0]
     return (
         select(
             invoices.c.id,
             invoices.c.issued_at,
-            invoices.c.due_on,
-            invoices.c.amount_cents,
+            func.coalesce(cast(issued["due_on"].astext, Date), invoices.c.due_on).label("due_on"),
+            func.coalesce(
+                cast(issued["amount_cents"].astext, BigInteger), invoices.c.amount_cents
+            ).label("amount_cents"),
             billed_cycles.c.billed_from,
             billed_cycles.c.billed_until,
         )
+        .select_from(invoices)
         .outerjoin(billed_cycles, billed_cycles.c.invoice_id == invoices.c.id)
+        .outerjoin(
+            ledger_entries,
+            and_(
+                ledger_entries.c.kind == "invoice",
+                ledger_entries.c.reference == func.concat("invoice:", invoices.c.id),
+            ),
+        )
         .where(invoices.c.contract_id == contract_id)
         .order_by(invoices.c.id)
     )
@@ -148,6 +168,7 @@ def _payments(contract_id: int) -> Select[Any]:
             payments.c.correlation_id,
             ledger_entries.c.at.label("assigned_at"),
         )
+        .select_from(payments)
         .outerjoin(
             ledger_entries,
             and_(
