@@ -169,7 +169,7 @@ def bill(
         datetime, typer.Option(help="a date; what is issued on it is in", formats=["%Y-%m-%d"])
     ],
 ) -> None:
-    """Issue every recurring invoice whose day of issue has come by a date, each once."""
+    """Issue every recurring invoice whose day of issue has come by a date; park absurd ones."""
     from api.commands import bill as work
 
     _run("bill", lambda settings: work(settings, until.date()))
@@ -177,7 +177,7 @@ def bill(
 
 @app.command()
 def verify() -> None:
-    """Recompute ledger, audit chain and decisions; exit status 1 on any difference."""
+    """Recompute ledger, rows of money, audit chain and decisions; exit status 1 on a difference."""
     from api.commands import verify as work
 
     _run("verify", work)

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import crashpoints
 from api.house import House
 from api.store import billing_rows, enrol, good_payers, plain_payers, subscriptions
+from api.store.bills import bill_for
 from api.store.bulk import draw_ids
 from api.store.bulk_issue import Issued
 from api.store.subscriptions import Billed, Mark
@@ -317,7 +318,7 @@ async def _bill_locked(
         return False
     invoice_id = None
     if _is_issued(item.proposal):
-        invoice = _invoice(item, await uow.draw("invoices"), desk)
+        invoice = await _on_bill(uow, account, _invoice(item, await uow.draw("invoices"), desk))
         _, facts = issue_invoice(account, invoice, desk)
         await uow.record(account, facts)
         invoice_id = invoice.id
@@ -355,7 +356,7 @@ async def issue_final(house: House, uow: Uow, account: Account, contract_id: int
         return None
     invoice_id = None
     if _is_issued(proposal):
-        invoice = _invoice(item, await uow.draw("invoices"), desk)
+        invoice = await _on_bill(uow, account, _invoice(item, await uow.draw("invoices"), desk))
         _, facts = issue_invoice(account, invoice, desk)
         await uow.record(account, facts)
         invoice_id = invoice.id
@@ -395,6 +396,12 @@ def _invoice(item: _Proposed, invoice_id: int, desk: Desk) -> Invoice:
         issued_at=desk.now,
         lines=item.proposal.lines,
     )
+
+
+async def _on_bill(uow: Uow, account: Account, invoice: Invoice) -> Invoice:
+    """The invoice on the bill of its due date, if its payer has several contracts."""
+    bill_id = await bill_for(uow.connection, account, invoice.due_on, invoice.issued_at)
+    return replace(invoice, bill_id=bill_id)
 
 
 def _mark(item: _Proposed, invoice_id: int | None) -> Mark:

@@ -10,6 +10,7 @@ import hmac
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, timedelta
 from functools import partial
 from typing import assert_never
@@ -235,6 +236,8 @@ async def _charge(
     txid = hmac.new(house.secrets.derive("txid"), seed.encode(), "sha256").hexdigest()[:32]
     made = await provider.create_charge(txid, due_cents, f"{house.settings.provider_name}: {text}")
     await charges.keep_charge(uow.connection, name, invoice_id, made, bill_id=bill_id)
+    told = asdict(made) | {"provider": name, "invoice_id": invoice_id, "bill_id": bill_id}
+    await uow.audit("charge.made", f"charge:{txid}", told)
     return made
 
 

@@ -349,8 +349,14 @@ async def end(
 
     Returns:
         The first day without service, the penalty in cents, the final invoice if there is one.
+
+    Raises:
+        Refused: it has ended, or owes a penalty that no invoice would take.
     """
     today = uow.clock.now().date()
+    await locked(house, uow, contract_id)
+    # What a booklet asks for days after the end is not owed.
+    await booklet.take_back(uow, contract_id, author)
     async with changed(house, uow, contract_id, author) as (account, before):
         term = (
             await uow.connection.execute(
@@ -363,10 +369,14 @@ async def end(
                 term.from_on, term.until_on, term.penalty_cents, term.away_from_shop
             )
             cents = penalty(agreed, today, why)
+        if cents and before.next_due_on is None:
+            raise Refused(
+                f"contract {contract_id} is billed by hand; no invoice would take the penalty of"
+                f" {cents} cents; PUT its billing first"
+            )
         if cents:
             line = Line("Multa por fidelidade", cents, Kind.PENALTY)
-            due_from = before.next_due_on or today
-            await add_lines(uow, contract_id, [(due_from, line)], author, True)
+            await add_lines(uow, contract_id, [(before.next_due_on or today, line)], author, True)
         await uow.connection.execute(
             update(contracts).where(contracts.c.id == contract_id).values(ended_on=today)
         )

@@ -90,7 +90,7 @@ class Converger:
         """
         refused: int | None = None  # the generation that the NAS would not change live
         pause_s = REDIAL_PAUSES_S[min(held.claim.redials, REDIALS_MAX - 1)]
-        if pause_s and not held.claim.surplus:
+        if pause_s and not held.claim.unwanted:
             await unless(held.newer, asyncio.sleep(pause_s))
         while True:
             lane = self._lanes.setdefault(held.claim.nas_id, Lane(self._house.settings.coa_per_s))
@@ -132,7 +132,7 @@ class Converger:
         except (UnknownDialect, LocalError, SecretError) as error:
             return await self._call_human(claim, f"cannot be told: {error}", REDIAL_AGAIN_S)
         in_vain = isinstance(plan, Redial) and claim.redials >= REDIALS_MAX
-        if in_vain and not (claim.failed or claim.surplus):
+        if in_vain and not (claim.failed or claim.unwanted):
             return await self._call_human(
                 claim, "redialled in vain; do the RADIUS nodes publish?", REDIAL_AGAIN_S
             )
@@ -190,7 +190,7 @@ class Converger:
                     if await claims.mark_closed(
                         connection, self._owner, claim, "Admin-Reset", last
                     ):
-                        dropped = "session.dropped" if claim.surplus else "access.redialled"
+                        dropped = "session.dropped" if claim.unwanted else "access.redialled"
                         await uow.audit(dropped, subject, told)
                 case CloseStaleSession():
                     if await claims.mark_closed(
@@ -221,7 +221,7 @@ class Converger:
                 "a person must look: session %d on %s is not %s: %s",
                 claim.session_id,
                 claim.nas_name,
-                "dropped, though one too many" if claim.surplus else claim.access.level,
+                "dropped, though unwanted" if claim.unwanted else claim.access.level,
                 why,
             )
             told = {"session_id": claim.session_id, "nas": claim.nas_name, "why": why}
@@ -245,7 +245,7 @@ async def unless(event: asyncio.Event, work: Awaitable[Result]) -> Result | None
 
 
 def _plan(claim: Claim, *, dropping: bool) -> Change | Redial:
-    if dropping or claim.surplus:
+    if dropping or claim.unwanted:
         return Redial(disconnect(claim.dialect, claim.key))
     return change(claim.dialect, claim.before, claim.access, claim.key)
 

@@ -5,7 +5,7 @@ Sentences are data, by language and kind; what they say comes from the rows alon
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ from babel.numbers import format_currency
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.sentences import LEVELS, REASONS, SENTENCES, Lang
+from api.sentences import FLAWS, LEVELS, REASONS, SENTENCES, Lang
 from api.store.history import contract_history
 from api.store.listing import Item
 from billing.access import Level
@@ -95,6 +95,14 @@ def _events(
             yield row["placed_at"], "hold_placed"
         case "payment":
             yield row["cleared_at"], "payment_posted"
+            if row["assigned_at"] is not None:
+                yield row["assigned_at"], "payment_assigned"
+        case "reversal":
+            yield row["at"], f"payment_{_REVERSED[row['kind']]}"
+        case "correction":
+            yield row["at"], f"invoice_{_CORRECTED[row['kind']]}"
+        case "change":
+            yield row["at"], row["action"].replace(".", "_")
         case "decision":
             yield row["decided_at"], "access_decided"
         case "action":
@@ -102,6 +110,15 @@ def _events(
             yield rehearsed.get(row["generation"], row["sent_wall"]), f"action_{row['outcome']}"
         case _:
             raise ValueError(f"no such kind of fact: {kind}")
+
+
+_REVERSED = {"refund": "refunded", "chargeback": "charged_back", "returned": "returned"}
+_CORRECTED = {
+    "credit_note": "credited",
+    "debit_note": "debited",
+    "void": "voided",
+    "write_off": "written_off",
+}
 
 
 def _without_amounts(row: Item) -> Item:
@@ -190,6 +207,27 @@ def _covered_amount(lang: Lang, row: Item) -> str:
     return money(lang, sum(row["amounts_cents"].values()))
 
 
+def _period(lang: Lang, row: Item) -> str:
+    if row["billed_from"] is None or row["billed_from"] >= row["billed_until"]:
+        return ""
+    last = row["billed_until"] - timedelta(days=1)
+    words = _Words(lang, row | {"last": last})
+    if lang == "pt-BR":
+        return f" pela cobrança mensal, dias {words['billed_from']} a {words['last']}"
+    return f" by the month's billing, for {words['billed_from']} to {words['last']}"
+
+
+def _flaws(lang: Lang, row: Item) -> str:
+    return ", ".join(FLAWS[lang].get(flaw, flaw) for flaw in row["flaws"])
+
+
+def _penalty(lang: Lang, row: Item) -> str:
+    if not row["penalty_cents"]:
+        return ""
+    shown = money(lang, row["penalty_cents"])
+    return f" Multa por fidelidade: {shown}." if lang == "pt-BR" else f" Penalty: {shown}."
+
+
 def _took(lang: Lang, row: Item) -> str:
     if row["answered_wall"] is None:
         return ""
@@ -205,7 +243,8 @@ def _cause(lang: Lang, row: Item) -> str:
 
 def _sent(lang: Lang, row: Item) -> str:
     sent = {"coa": "CoA", "disconnect": "Disconnect"}[row["kind"]]
-    return f"{sent} ({REASONS[lang]['surplus']})" if row["reason"] == "surplus" else sent
+    why = REASONS[lang].get(row["reason"])
+    return f"{sent} ({why})" if why is not None else sent
 
 
 _MADE: dict[str, Callable[[Lang, Item], str]] = {
@@ -214,6 +253,9 @@ _MADE: dict[str, Callable[[Lang, Item], str]] = {
     "level_name": _level,
     "reason_text": _reason,
     "review": _review,
+    "period": _period,
+    "flaw_names": _flaws,
+    "penalty": _penalty,
     "covered": _covered,
     "covered_amount": _covered_amount,
     "took": _took,

@@ -23,9 +23,10 @@ select (select count(*) from payment_notices
      + (select count(*) from notices
          where state = 'drawn' and next_attempt_wall <= clock_timestamp())
      + (select count(*) from contracts
-         where ended_on is null and review_on <= cast(:now as timestamptz))
+         where review_on <= cast(:now as timestamptz))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
-         where s.stopped_at is null and s.applied_generation < c.generation
+         where s.stopped_at is null
+           and (s.applied_generation < c.generation or c.ended_on is not null)
            and (s.next_attempt_wall is null or s.next_attempt_wall <= clock_timestamp()))
 """)
 

@@ -113,9 +113,7 @@ async def run(
 
 async def next_due(connection: AsyncConnection) -> datetime | None:
     """The earliest instant at which a contract is due for a look."""
-    earliest: datetime | None = await connection.scalar(
-        select(func.min(contracts.c.review_on)).where(contracts.c.ended_on.is_(None))
-    )
+    earliest: datetime | None = await connection.scalar(select(func.min(contracts.c.review_on)))
     return earliest
 
 
@@ -178,11 +176,7 @@ async def _due(house: House, contract_ids: Sequence[int] | None) -> AsyncIterato
                 select(subscribers.c.id, subscribers.c.name)
                 .where(
                     subscribers.c.id > after,
-                    subscribers.c.id.in_(
-                        select(contracts.c.subscriber_id).where(
-                            wanted, contracts.c.ended_on.is_(None)
-                        )
-                    ),
+                    subscribers.c.id.in_(select(contracts.c.subscriber_id).where(wanted)),
                 )
                 .order_by(subscribers.c.id)
                 .limit(BATCH)

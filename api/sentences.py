@@ -40,6 +40,7 @@ REASONS: dict[Lang, dict[str, str]] = {
         "quota_changed": "o plano, a franquia ou o dia de renovação mudou",
         # Not of a decision: why a line was dropped.
         "surplus": "uma conexão além do plano",
+        "ended": "o contrato terminou",
     },
     "en": {
         "no_debt": "no overdue debt that a notice covers",
@@ -58,6 +59,22 @@ REASONS: dict[Lang, dict[str, str]] = {
         "quota_renewed": "a new cycle of the traffic quota has begun",
         "quota_changed": "the plan, its quota or the reset day changed",
         "surplus": "one line more than the plan allows",
+        "ended": "the contract has ended",
+    },
+}
+
+FLAWS: dict[Lang, dict[str, str]] = {
+    "pt-BR": {
+        "negative": "devolve mais do que cobra",
+        "above_bound": "muito acima do preço mensal",
+        "billed_twice": "o mesmo serviço cobrado duas vezes no mesmo dia",
+        "too_many_lines": "linhas demais para um serviço",
+    },
+    "en": {
+        "negative": "it gives back more than it charges",
+        "above_bound": "far above the monthly price",
+        "billed_twice": "the same service charged twice for a day",
+        "too_many_lines": "too many lines for one service",
     },
 }
 
@@ -66,8 +83,34 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
     "pt-BR": {
         "contract_created": ("Contrato {id} criado, plano {plan}.",) * 2,
         "invoice_issued": (
-            "Fatura {id} de {amount} emitida, com vencimento em {due_on}.",
-            "Fatura {id} emitida, com vencimento em {due_on}.",
+            "Fatura {id} de {amount} emitida{period}, com vencimento em {due_on}.",
+            "Fatura {id} emitida{period}, com vencimento em {due_on}.",
+        ),
+        "invoice_parked": (
+            "Fatura de {amount} com vencimento em {due_on} retida, não emitida: {flaw_names}.",
+            "Fatura com vencimento em {due_on} retida, não emitida: {flaw_names}.",
+        ),
+        "invoice_credited": (
+            "Nota de crédito de {amount} na fatura {invoice_id}, por {author}: {reason}.",
+            "Nota de crédito na fatura {invoice_id}, por {author}: {reason}.",
+        ),
+        "invoice_debited": (
+            "Nota de débito de {amount} na fatura {invoice_id}, por {author}: {reason}.",
+            "Nota de débito na fatura {invoice_id}, por {author}: {reason}.",
+        ),
+        "invoice_voided": ("Fatura {invoice_id} cancelada por {author}: {reason}.",) * 2,
+        "invoice_written_off": (
+            "{amount} da fatura {invoice_id} baixados como perda por {author}: {reason}.",
+            "Fatura {invoice_id} baixada como perda por {author}: {reason}.",
+        ),
+        "contract_plan_changed": ("{author} mudou o plano para {plan} a partir de {from_on}.",) * 2,
+        "contract_due_day_changed": (
+            "{author} mudou o vencimento para o dia {day}, a partir do ciclo de {from_on}.",
+        )
+        * 2,
+        "contract_ended": (
+            "{author} encerrou o contrato; {ended_on} é o primeiro dia sem serviço.{penalty}",
+            "{author} encerrou o contrato; {ended_on} é o primeiro dia sem serviço.",
         ),
         "notice_drawn": (
             "Notificação {id} preparada: faturas {covered}, {covered_amount} em aberto.",
@@ -113,6 +156,20 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
             "Pagamento {id} de {amount} recebido por {method}.",
             "Pagamento {id} recebido por {method}.",
         ),
+        "payment_assigned": ("Pagamento {id}, que aguardava identificação, creditado ao cliente.",)
+        * 2,
+        "payment_refunded": (
+            "{amount} do pagamento {payment_id} devolvidos ao cliente por {author}: {reason}.",
+            "Pagamento {payment_id} devolvido ao cliente por {author}: {reason}.",
+        ),
+        "payment_charged_back": (
+            "{amount} do pagamento {payment_id} estornados pelo banco: {reason}.",
+            "Pagamento {payment_id} estornado pelo banco: {reason}.",
+        ),
+        "payment_returned": (
+            "{amount} do pagamento {payment_id} voltaram por devolução do Pix: {reason}.",
+            "Pagamento {payment_id} voltou por devolução do Pix: {reason}.",
+        ),
         "access_decided": (
             "Decidido: {level_name} (geração {generation}), porque {reason_text};"
             " débito contado {counted}. Política {policy}, versão {policy_version}.{review}",
@@ -140,8 +197,34 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
     "en": {
         "contract_created": ("Contract {id} created, plan {plan}.",) * 2,
         "invoice_issued": (
-            "Invoice {id} of {amount} issued, due on {due_on}.",
-            "Invoice {id} issued, due on {due_on}.",
+            "Invoice {id} of {amount} issued{period}, due on {due_on}.",
+            "Invoice {id} issued{period}, due on {due_on}.",
+        ),
+        "invoice_parked": (
+            "Invoice of {amount} due on {due_on} parked, not issued: {flaw_names}.",
+            "Invoice due on {due_on} parked, not issued: {flaw_names}.",
+        ),
+        "invoice_credited": (
+            "Credit note of {amount} on invoice {invoice_id}, by {author}: {reason}.",
+            "Credit note on invoice {invoice_id}, by {author}: {reason}.",
+        ),
+        "invoice_debited": (
+            "Debit note of {amount} on invoice {invoice_id}, by {author}: {reason}.",
+            "Debit note on invoice {invoice_id}, by {author}: {reason}.",
+        ),
+        "invoice_voided": ("Invoice {invoice_id} voided by {author}: {reason}.",) * 2,
+        "invoice_written_off": (
+            "{amount} of invoice {invoice_id} written off by {author}: {reason}.",
+            "Invoice {invoice_id} written off by {author}: {reason}.",
+        ),
+        "contract_plan_changed": ("{author} changed the plan to {plan} from {from_on}.",) * 2,
+        "contract_due_day_changed": (
+            "{author} changed the due day to {day}, from the cycle of {from_on}.",
+        )
+        * 2,
+        "contract_ended": (
+            "{author} ended the contract; {ended_on} is the first day without service.{penalty}",
+            "{author} ended the contract; {ended_on} is the first day without service.",
         ),
         "notice_drawn": (
             "Notice {id} drawn: invoices {covered}, {covered_amount} unpaid.",
@@ -180,6 +263,20 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         "payment_posted": (
             "Payment {id} of {amount} received by {method}.",
             "Payment {id} received by {method}.",
+        ),
+        "payment_assigned": ("Payment {id}, which had waited in suspense, given to the payer.",)
+        * 2,
+        "payment_refunded": (
+            "{amount} of payment {payment_id} sent back to the payer by {author}: {reason}.",
+            "Payment {payment_id} sent back to the payer by {author}: {reason}.",
+        ),
+        "payment_charged_back": (
+            "{amount} of payment {payment_id} taken back by the bank: {reason}.",
+            "Payment {payment_id} taken back by the bank: {reason}.",
+        ),
+        "payment_returned": (
+            "{amount} of payment {payment_id} went back as a returned Pix: {reason}.",
+            "Payment {payment_id} went back as a returned Pix: {reason}.",
         ),
         "access_decided": (
             "Decided: {level_name} (generation {generation}), because {reason_text};"

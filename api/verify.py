@@ -121,6 +121,35 @@ _MONEY = {
         select 'renegotiated', sum(cents), 0 from ledger_postings
         where account = 'renegotiated' having sum(cents) <> 0
     """,
+    "agreement {} is of parts of {} cents, their invoices were issued for {}": """
+        with asked as (
+            select a.id, string_agg(part ->> 1, '+' order by place) as cents
+            from agreements a,
+                jsonb_array_elements(a.simulation -> 'parts') with ordinality as p(part, place)
+            where a.accepted_at is not null group by a.id
+        ), issued as (
+            select a.id, string_agg(l.amount_cents::text, '+' order by place) as cents
+            from agreements a, unnest(a.invoice_ids) with ordinality as p(invoice_id, place)
+                join invoice_lines l on l.invoice_id = p.invoice_id and l.kind = 'instalment'
+            group by a.id
+        )
+        select id, a.cents, i.cents from asked a full join issued i using (id)
+        where a.cents is distinct from i.cents
+    """,
+    "agreement {} is {}, its invoices are {}": """
+        select a.id, a.state, string_agg(concat(i.id, ' ', i.state), ', ' order by i.id)
+        from agreements a join invoices i on
+            i.id = any(a.old_invoice_ids) and a.state in ('running', 'kept')
+                and i.state <> 'renegotiated'
+            or i.id = any(a.invoice_ids) and a.state = 'broken' and i.state <> 'void'
+        group by a.id
+    """,
+    "invoice {} is renegotiated by {} agreements that stand, not {}": """
+        select i.id, count(a.id), 1
+        from invoices i left join agreements a
+            on i.id = any(a.old_invoice_ids) and a.state in ('running', 'kept')
+        where i.state = 'renegotiated' group by i.id having count(a.id) <> 1
+    """,
     "the ledger has {1} cents from {0}, its payments add up to {2}": """
         with moved as (
             select provider, amount_cents as cents from payments

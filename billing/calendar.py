@@ -89,6 +89,13 @@ def day_start(day: date, zone: tzinfo) -> datetime:
     return local_instant(day, time(), zone)
 
 
+def first_day_from(instant: datetime, zone: tzinfo) -> date:
+    """The first local day that begins at or after an instant."""
+    day = instant.astimezone(zone).date()
+    begun = day_start(day, zone).astimezone(UTC) < instant.astimezone(UTC)
+    return day + ONE_DAY if begun else day
+
+
 def is_cut_day(calendar: Calendar, policy: Policy, day: date) -> bool:
     """Whether a cut may start on `day`: no Friday, weekend, holiday or eve of one (rule 6)."""
     if policy.cut_any_day:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import date
 
 from billing.agreement import Agreement, AgreementState, breaks_on, is_kept
-from billing.calendar import ONE_DAY
+from billing.calendar import ONE_DAY, day_start, zone_of
 from billing.dispute import DisputeState
-from billing.events import AgreementMoved, Fact, PromiseSettled
+from billing.events import AgreementMoved, Fact, PromiseSettled, Reviewed
 from billing.invoice import Invoice
+from billing.ladder import Verdict
 from billing.payer import Account, Contract, Desk, Promise, PromiseState
 from billing.policy import Policy, RestoreOn
 
@@ -52,6 +53,33 @@ def lapses_on(account: Account, contract: Contract, desk: Desk) -> date | None:
         if item.contract_id == contract.id and item.state is DisputeState.OPEN
     ]
     return min((day for day in days if day is not None), default=None)
+
+
+def after_the_end(
+    account: Account, contract: Contract, policy: Policy, desk: Desk
+) -> tuple[Contract, Reviewed | None]:
+    """An ended contract looked at: only what was agreed on its debt still calls for another look.
+
+    The ladder does not touch it and its access stays as it stood, for nobody uses it any more.
+    """
+    day = lapses_on(account, contract, desk)
+    review_on = day_start(day, zone_of(desk.now)) if day is not None else None
+    if review_on == contract.review_on:
+        return contract, None
+    after = replace(contract, review_on=review_on)
+    verdict = Verdict(
+        level=contract.access.level,
+        step=None,
+        reason=contract.reason,
+        invoice_ids=(),
+        counted_cents=0,
+        notice_id=None,
+        policy_name=policy.name,
+        policy_version=policy.version,
+        review_on=review_on,
+        rungs=contract.rungs,
+    )
+    return after, Reviewed(contract.id, verdict)
 
 
 def awaits_first_payment(agreement: Agreement, invoices: Sequence[Invoice], policy: Policy) -> bool:

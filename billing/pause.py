@@ -4,12 +4,12 @@ Source: ladder rule 13 and money rule 8; in good standing, once in 12 months, 30
 undone within 24 hours of asking; choices that they leave open are in ADR 0025.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
-from billing.calendar import ONE_DAY, day_start
+from billing.calendar import ONE_DAY, day_start, first_day_from
 from billing.dispute import years_later
 from billing.refusal import Refused
 
@@ -86,21 +86,13 @@ def may_pause(
             )
 
 
-def suspended_days(pauses: Sequence[Pause], first: date, after: date, zone: tzinfo) -> int:
-    """Local days from `first` to the day before `after` that no pause lets be charged.
+def paused_days(pause: Pause, zone: tzinfo) -> tuple[date, date]:
+    """The local days that a pause lets nobody charge: the first, and the first after the last.
 
-    A day counts if the service was suspended at its first instant (money rule 8).
+    A day counts if the service was suspended at its first instant (money rule 8); where none does,
+    the second is not after the first.
     """
-    return len({day for pause in pauses for day in _days(pause, zone) if first <= day < after})
-
-
-def _days(pause: Pause, zone: tzinfo) -> Iterator[date]:
-    starts_at, stops_at = _utc(pause.starts_at(zone)), _utc(pause.stops_at(zone))
-    day = pause.from_on
-    while _utc(day_start(day, zone)) < stops_at:
-        if _utc(day_start(day, zone)) >= starts_at:
-            yield day
-        day += ONE_DAY
+    return first_day_from(pause.starts_at(zone), zone), first_day_from(pause.stops_at(zone), zone)
 
 
 def _utc(instant: datetime) -> datetime:

@@ -46,17 +46,17 @@ from billing.ledger import (
 )
 from billing.payer import Account, Correction, CorrectionKind, Desk, Refused
 from billing.settle import use_credit, with_invoices
-from billing.standing import look, policy_of, running_contract, unpaid_invoices
+from billing.standing import contract_of, look, policy_of, unpaid_invoices
 
 
 def worked_out(account: Account, offer: Offer, desk: Desk) -> Agreement:
     """The agreement that an offer made now would be; nothing is changed.
 
     Raises:
-        Refused: the contract is not this payer's or has ended; an invoice that it names is not
-            owed or is itself a part of an agreement; or `simulate` refuses.
+        Refused: the contract is not this payer's; an invoice that it names is not owed or is
+            itself a part of an agreement; or `simulate` refuses.
     """
-    contract = running_contract(account, offer.contract_id)
+    contract = contract_of(account, offer.contract_id)
     policy, today = policy_of(contract, desk), desk.now.date()
     parts = {number for item in account.agreements for number in item.invoice_ids}
     wanted = set(offer.invoice_ids)
@@ -136,10 +136,10 @@ def accept_agreement(
     """Put the old debt on instalments: the old invoices are renegotiated, the parts are invoices.
 
     Raises:
-        Refused: as `may_accept`; or the contract has ended.
+        Refused: as `may_accept`.
     """
     agreement = _agreement(account, acceptance.agreement_id)
-    contract = running_contract(account, agreement.contract_id)
+    contract = contract_of(account, agreement.contract_id)
     policy = policy_of(contract, desk)
     # As of the day of the offer: the days since then are not charged.
     offered_on = agreement.offered_at.date()
@@ -214,7 +214,7 @@ def break_agreement(
     agreement = _agreement(account, breach.agreement_id)
     if agreement not in due_to_break(account, desk):
         raise Refused(f"agreement {agreement.id} is {agreement.state} and not due to be broken")
-    (contract,) = (item for item in account.contracts if item.id == agreement.contract_id)
+    contract = contract_of(account, agreement.contract_id)
     policy = policy_of(contract, desk)
     waited = awaits_first_payment(agreement, account.invoices, policy)
     parts = _invoices(account, agreement.invoice_ids)
@@ -254,7 +254,7 @@ def break_agreement(
     voided = [fact.invoice for fact in facts if isinstance(fact, InvoiceCorrected)]
     account = with_invoices(_with(account, agreement), [*voided, *revived])
     account = replace(account, credit_cents=account.credit_cents + over_cents)
-    if agreement.rungs and not contract.rungs:
+    if agreement.rungs and not contract.rungs and contract.ended_on is None:
         # No review date, so that the look that follows always has something to keep.
         standing = replace(contract, rungs=agreement.rungs, review_on=None)
         contracts = tuple(standing if c is contract else c for c in account.contracts)

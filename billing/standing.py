@@ -1,6 +1,6 @@
 """How an account's contracts stand: what the ladder and the notices read from it, nothing changed.
 
-Ended contracts are not looked at and ask for no notice.
+Of ended contracts only what was agreed on their debt is looked at, and they ask for no notice.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from billing.ladder import (
     overdue_from,
     standing_promise,
 )
-from billing.lapses import awaits_first_payment, lapses_on, wind_up
+from billing.lapses import after_the_end, awaits_first_payment, lapses_on, wind_up
 from billing.pause import Pause
 from billing.payer import Account, Contract, Desk, Notice, Refused
 from billing.policy import Policy, PolicyError
@@ -260,12 +260,16 @@ def _coverings(
 
 
 def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, tuple[Fact, ...]]:
-    """How every verb ends: each running contract judged anew, and what that adds to the facts."""
+    """How every verb ends: each contract judged anew, and what that adds to the facts."""
     account, over = wind_up(account, desk)
     looked: list[Contract] = []
     told = [*facts, *over]
     for contract in account.contracts:
-        after, fact = (contract, None) if contract.ended_on else judged(account, contract, desk)
+        fact: Fact | None
+        if contract.ended_on is None:
+            after, fact = judged(account, contract, desk)
+        else:
+            after, fact = after_the_end(account, contract, policy_of(contract, desk), desk)
         looked.append(after)
         if fact is not None:
             told.append(fact)
@@ -275,6 +279,20 @@ def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, 
 def running(account: Account) -> list[Contract]:
     """The contracts that have not ended."""
     return [contract for contract in account.contracts if contract.ended_on is None]
+
+
+def contract_of(account: Account, contract_id: int) -> Contract:
+    """The payer's contract of that id, running or ended.
+
+    Raises:
+        Refused: it is not this payer's.
+    """
+    for contract in account.contracts:
+        if contract.id == contract_id:
+            return contract
+    raise Refused(
+        f"subscriber {account.subscriber_id} has no contract {contract_id}; check the number"
+    )
 
 
 def running_contract(account: Account, contract_id: int) -> Contract:

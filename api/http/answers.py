@@ -248,7 +248,10 @@ class ActionAnswer(BaseModel):
     nas: str
     generation: int
     kind: str
-    reason: str = Field(examples=["access"], description="access, or surplus: one line too many")
+    reason: str = Field(
+        examples=["access"],
+        description="access; surplus: one line too many; ended: of an ended contract",
+    )
     outcome: str
     error_cause: int | None
     sends: int

@@ -214,6 +214,9 @@ class TermsBody(Body):
     issue_days_before: Annotated[int, Field(strict=True, ge=0, le=28)] = 10
     reduced_credit_percent: Percent = 0
     agreement_grace_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 5
+    agreement_instalments_max: Annotated[int, Field(strict=True, ge=1, le=60)] = 24
+    agreement_charges_percent: Percent = 100
+    agreement_principal_percent: Percent = 50
     chargeback_grace_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 5
     reward_invoices: Annotated[int, Field(strict=True, ge=1, le=60)] = 6
     reward_basis_points: BasisPoints = 0
@@ -254,9 +257,11 @@ class OutageAnswer(BaseModel):
 
 
 class EndAnswer(BaseModel):
+    """`penalty_cents` is null for those who may not see what anyone owes."""
+
     contract_id: int
     ended_on: date
-    penalty_cents: int
+    penalty_cents: int | None
     invoice_id: int | None
 
 

@@ -320,8 +320,9 @@ async def terminate(
         ended_on, cents, invoice_id = await contract_changes.end(
             caller.house, uow, id, body.why, caller.identity.name
         )
+        shown = cents if caller.may(Permission.READ_DEBT) else None
         return bodies.EndAnswer(
-            contract_id=id, ended_on=ended_on, penalty_cents=cents, invoice_id=invoice_id
+            contract_id=id, ended_on=ended_on, penalty_cents=shown, invoice_id=invoice_id
         )
 
     route = "POST /contracts/{id}/termination"

@@ -53,13 +53,14 @@ async def issue(
         except UnknownContract as error:
             raise unknown("contract", body.contract_id) from error
         account = await uow.account(payer)
+        now = uow.clock.now()
         invoice = Invoice(
             id=await uow.draw("invoices"),
             contract_id=body.contract_id,
             due_on=body.due_on,
-            issued_at=uow.clock.now(),
+            issued_at=now,
             lines=tuple(Line(**line.model_dump()) for line in body.lines),
-            bill_id=await bill_for(uow.connection, account, body.due_on, uow.clock.now()),
+            bill_id=await bill_for(uow.connection, account, body.due_on, now),
         )
         try:
             _, facts = issue_invoice(account, invoice, await uow.desk())

@@ -1,8 +1,9 @@
 """Sessions not yet as desired: claimed under a lease, sent to, and marked with the outcome.
 
-A row is the schedule. It is due while its contract's generation is ahead of what it applied, or
-while its contract has newer lines than the plan allows and the plan drops the oldest. Leases run on
-the database's clock and are fenced: who lost the lease cannot mark.
+A row is the schedule. It is due while its contract's generation is ahead of what it applied, while
+its contract has newer lines than the plan allows and the plan drops the oldest, or while its
+contract has ended. Leases run on the database's clock and are fenced: who lost the lease cannot
+mark.
 """
 
 from collections.abc import Collection, Sequence
@@ -30,6 +31,7 @@ class Claim:
         redials: how often each line of this contract was made to redial for this generation.
         failed: a person was called for this generation already.
         surplus: it is one line too many: to be dropped, whatever its access.
+        ended: so is every line of a contract that has ended.
         correlation_id: of the decision; one id from the webhook to the answer of the NAS.
     """
 
@@ -50,7 +52,13 @@ class Claim:
     redials: int
     failed: bool
     surplus: bool
+    ended: bool
     correlation_id: str
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether the line is to be dropped and not changed."""
+        return self.surplus or self.ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +115,15 @@ crowded as (
 )
 """  # noqa: S608 -- no text but our own constants
 _IS_SURPLUS = "s.id in (select id from surplus)"
+_UNWANTED = f"(c.ended_on is not null or {_IS_SURPLUS})"
 
 _FREE = "(s.lease_until_wall is null or s.lease_until_wall <= clock_timestamp())"
 
 _DUE = f"""
-select s.id, s.nas_id, c.generation, s.next_attempt_wall, {_IS_SURPLUS} as surplus,
-       {_RESTORES} and not {_IS_SURPLUS} as restores
+select s.id, s.nas_id, c.generation, s.next_attempt_wall, {_UNWANTED} as unwanted,
+       {_RESTORES} and not {_UNWANTED} as restores
   from sessions s join contracts c on c.id = s.contract_id
- where s.stopped_at is null and (s.applied_generation < c.generation or {_IS_SURPLUS}) and {_FREE}
+ where s.stopped_at is null and (s.applied_generation < c.generation or {_UNWANTED}) and {_FREE}
    and (s.next_attempt_wall is null or s.next_attempt_wall <= clock_timestamp() or not {_TRIED})
 """  # noqa: S608 -- no text but our own constants
 
@@ -142,7 +151,7 @@ with {_SURPLUS.format("true")}, due as ({_DUE}), ranked as (
 ), locked as (
   select s.id from sessions s join ranked r on r.id = s.id
    where r.place <= :limit and {_FREE}
-     and s.stopped_at is null and (s.applied_generation < r.generation or r.surplus)
+     and s.stopped_at is null and (s.applied_generation < r.generation or r.unwanted)
      and s.next_attempt_wall is not distinct from r.next_attempt_wall
      for update of s skip locked
 )
@@ -165,7 +174,8 @@ select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
            select from access_decisions w
             where w.contract_id = c.id and w.level in ('walled', 'blocked')
          ) then 'full' end) as before,
-       {_RESTORES} and not {_IS_SURPLUS} as restores, {_IS_SURPLUS} as surplus,
+       {_RESTORES} and not {_UNWANTED} as restores, {_IS_SURPLUS} as surplus,
+       c.ended_on is not null as ended,
        case when {_TRIED} then s.attempts else 0 end as attempts,
        (select count(*) from network_actions a
          where a.contract_id = c.id and a.generation = c.generation
@@ -180,7 +190,7 @@ select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
   join nases n on n.id = s.nas_id
   left join access_decisions d on d.contract_id = c.id and d.generation = c.generation
  where s.id = any(cast(:sessions as bigint[])) and s.lease_owner = :owner
-   and s.stopped_at is null and (s.applied_generation < c.generation or {_IS_SURPLUS})
+   and s.stopped_at is null and (s.applied_generation < c.generation or {_UNWANTED})
  order by restores desc, s.id
 """)  # noqa: S608 -- no text but our own constants
 
@@ -314,7 +324,7 @@ async def add_action(connection: AsyncConnection, claim: Claim, action: Action) 
         "generation": claim.generation,
         "correlation_id": claim.correlation_id,
         "kind": action.kind,
-        "reason": "surplus" if claim.surplus else "access",
+        "reason": "ended" if claim.ended else "surplus" if claim.surplus else "access",
         "outcome": action.outcome,
         "error_cause": action.error_cause,
         "sends": action.sends,
@@ -402,5 +412,6 @@ def _claim(row: Row[Any]) -> Claim:
         redials=row.redials,
         failed=row.failed,
         surplus=row.surplus,
+        ended=row.ended,
         correlation_id=row.correlation_id,
     )

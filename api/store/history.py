@@ -1,26 +1,31 @@
 """What happened to one contract, read from every table that keeps a part of it."""
 
-from datetime import tzinfo
+from datetime import date, tzinfo
 from typing import Any
 
-from sqlalchemy import Select, Text, cast, func, or_, select
+from sqlalchemy import BigInteger, Date, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.billing_tables import billed_cycles, contract_plans
 from api.store.listing import Item, rows_of
 from api.store.renegotiation import agreements, disputes, pauses
 from api.store.tables import (
     access_decisions,
     allocations,
+    audit_log,
     contracts,
+    corrections,
     holds,
     invoices,
+    ledger_entries,
     nases,
     network_actions,
     notices,
     payments,
     plans,
     promises,
+    reversals,
     sessions,
 )
 
@@ -39,25 +44,58 @@ async def contract_history(
         "dispute": _disputes(contract_id),
         "pause": _pauses(contract_id),
         "payment": _payments(contract_id),
+        "reversal": _reversals(contract_id),
+        "correction": _corrections(contract_id),
         "decision": _decisions(contract_id),
         "action": _actions(contract_id),
+        "change": _changes(contract_id),
     }
-    return {kind: await rows_of(connection, query, zone) for kind, query in queries.items()}
+    found = {kind: await rows_of(connection, query, zone) for kind, query in queries.items()}
+    found["change"] = [_flat(row) for row in found["change"]]
+    return found
 
 
 def _contract(contract_id: int) -> Select[Any]:
+    first_plan = (
+        select(contract_plans.c.plan_id)
+        .where(contract_plans.c.contract_id == contract_id)
+        .order_by(contract_plans.c.from_on)
+        .limit(1)
+        .scalar_subquery()
+    )
     return (
         select(
             contracts.c.id, contracts.c.created_at, plans.c.name.label("plan"), contracts.c.policy
         )
-        .join(plans, contracts.c.plan_id == plans.c.id)
+        .select_from(contracts)
+        .join(plans, func.coalesce(first_plan, contracts.c.plan_id) == plans.c.id)
         .where(contracts.c.id == contract_id)
     )
 
 
 def _invoices(contract_id: int) -> Select[Any]:
+    """As they were issued: how they stand by now is told by what happened to them since."""
+    issued = ledger_entries.c.document["invoices"][0]
     return (
-        select(invoices.c.id, invoices.c.issued_at, invoices.c.due_on, invoices.c.amount_cents)
+        select(
+            invoices.c.id,
+            invoices.c.issued_at,
+            func.coalesce(cast(issued["due_on"].astext, Date), invoices.c.due_on).label("due_on"),
+            func.coalesce(
+                cast(issued["amount_cents"].astext, BigInteger), invoices.c.amount_cents
+            ).label("amount_cents"),
+            billed_cycles.c.billed_from,
+            billed_cycles.c.billed_until,
+        )
+        .select_from(invoices)
+        .outerjoin(billed_cycles, billed_cycles.c.invoice_id == invoices.c.id)
+        .outerjoin(
+            ledger_entries,
+            and_(
+                ledger_entries.c.kind == "invoice",
+                ledger_entries.c.reference == func.concat("invoice:", invoices.c.id),
+            ),
+        )
         .where(invoices.c.contract_id == contract_id)
         .order_by(invoices.c.id)
     )
@@ -128,10 +166,98 @@ def _payments(contract_id: int) -> Select[Any]:
             payments.c.method,
             payments.c.invoice_id,
             payments.c.correlation_id,
+            ledger_entries.c.at.label("assigned_at"),
+        )
+        .select_from(payments)
+        .outerjoin(
+            ledger_entries,
+            and_(
+                ledger_entries.c.kind == "assignment",
+                ledger_entries.c.reference
+                == func.concat(payments.c.provider, ":", payments.c.external_id),
+            ),
         )
         .where(or_(payments.c.invoice_id.in_(own), payments.c.id.in_(paid_here)))
         .order_by(payments.c.id)
     )
+
+
+def _reversals(contract_id: int) -> Select[Any]:
+    own = select(invoices.c.id).where(invoices.c.contract_id == contract_id)
+    paid_here = select(allocations.c.payment_id).where(allocations.c.invoice_id.in_(own))
+    return (
+        select(
+            reversals.c.id,
+            reversals.c.payment_id,
+            reversals.c.kind,
+            reversals.c.amount_cents,
+            reversals.c.author,
+            reversals.c.reason,
+            reversals.c.at,
+            reversals.c.correlation_id,
+        )
+        .where(reversals.c.payment_id.in_(paid_here))
+        .order_by(reversals.c.id)
+    )
+
+
+def _corrections(contract_id: int) -> Select[Any]:
+    """Those by hand; what an agreement or a dispute corrects is told with it."""
+    return (
+        select(
+            corrections.c.id,
+            corrections.c.invoice_id,
+            corrections.c.kind,
+            corrections.c.amount_cents,
+            corrections.c.author,
+            corrections.c.reason,
+            corrections.c.at,
+            corrections.c.correlation_id,
+        )
+        .join(invoices, corrections.c.invoice_id == invoices.c.id)
+        .where(
+            invoices.c.contract_id == contract_id,
+            corrections.c.kind.in_(["credit_note", "debit_note", "void", "write_off"]),
+        )
+        .order_by(corrections.c.id)
+    )
+
+
+_CHANGES = (
+    "contract.plan_changed",
+    "contract.due_day_changed",
+    "contract.ended",
+    "invoice.parked",
+)
+
+
+def _changes(contract_id: int) -> Select[Any]:
+    """What the audit log alone keeps: changes of what is billed, and what was not issued."""
+    return (
+        select(
+            audit_log.c.seq.label("id"),
+            audit_log.c.at,
+            audit_log.c.actor.label("author"),
+            audit_log.c.action,
+            audit_log.c.data,
+            audit_log.c.correlation_id,
+            plans.c.name.label("plan"),
+        )
+        .outerjoin(plans, plans.c.id == cast(audit_log.c.data["plan_id"].astext, BigInteger))
+        .where(audit_log.c.subject == f"contract:{contract_id}", audit_log.c.action.in_(_CHANGES))
+        .order_by(audit_log.c.seq)
+    )
+
+
+def _flat(row: Item) -> Item:
+    """An entry with its data beside the rest, days as dates."""
+    data: Item = row["data"]
+    days = {
+        name: date.fromisoformat(value)
+        for name, value in data.items()
+        if name.endswith("_on") and value is not None
+    }
+    return {name: value for name, value in row.items() if name != "data"} | data | days
 
 
 def _decisions(contract_id: int) -> Select[Any]:

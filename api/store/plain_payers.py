@@ -1,8 +1,8 @@
 """Payers of whom a new invoice is all that there is to say: read many at once, under lock.
 
 They have one contract, at full level with no step entered and no quota; they owe nothing, have no
-credit, nothing is parked, and no hold or promise stands. Everybody else is read one by one
-(`api.store.accounts`).
+credit, nothing is parked, no hold stands, and none ever made a promise, a pause, a dispute or an
+agreement. Everybody else is read one by one (`api.store.accounts`).
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,9 @@ select c.id, c.subscriber_id, c.policy, c.generation, c.reason, c.since, c.revie
    and not exists (select from parked_invoices k
        where k.contract_id = c.id and k.state <> 'issued')
    and not exists (select from promises r where r.contract_id = c.id)
+   and not exists (select from pauses u where u.contract_id = c.id)
+   and not exists (select from disputes d where d.contract_id = c.id)
+   and not exists (select from agreements a where a.contract_id = c.id)
    and not exists (select from ledger_postings l
        where l.account = 'credit:' || c.subscriber_id having sum(l.cents) <> 0)
 """)

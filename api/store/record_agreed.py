@@ -1,12 +1,14 @@
 """Writing facts of promises, agreements, disputes and pauses."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date, datetime
 from typing import assert_never
 
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.renegotiation import agreement_row, agreements, dispute_row, disputes, pauses
+from api.store.rungs import write_rungs
 from api.store.tables import promises
 from billing.agreement import Agreement
 from billing.events import (
@@ -57,12 +59,11 @@ async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell
         case AgreementOffered(agreement=agreement):
             row = agreement_row(agreement)
             await connection.execute(insert(agreements), row)
-            asked = {"proposal": row["proposal"], "simulation": row["simulation"]}
-            _tell(tell, "agreement.offered", agreement, state=agreement.state.value, **asked)
+            _tell(tell, "agreement.offered", agreement, **_said(row), accepted_by=None)
         case AgreementMoved(agreement=agreement):
             await _move(connection, agreement)
             action = "approved" if agreement.settled_at is None else agreement.state.value
-            _tell(tell, f"agreement.{action}", agreement, approved_by=agreement.approved_by)
+            _tell(tell, f"agreement.{action}", agreement)
         case AgreementAccepted(agreement=agreement, author=author, entry=entry):
             await _move(connection, agreement, accepted_by=author)
             if entry is not None:
@@ -74,6 +75,8 @@ async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell
                 accepted_by=author,
                 old_invoice_ids=sorted(agreement.old_invoice_ids),
                 invoice_ids=list(agreement.invoice_ids),
+                accepted_at=_shown(agreement.accepted_at),
+                rungs=write_rungs(agreement.rungs),
             )
         case AgreementBroken(agreement=agreement, entry=entry):
             await _move(connection, agreement)
@@ -85,21 +88,13 @@ async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell
                 agreement,
                 restored=sorted(agreement.old_invoice_ids),
                 void=list(agreement.invoice_ids),
+                rungs=write_rungs(agreement.rungs),
             )
         case DisputeOpened(dispute=dispute):
-            await connection.execute(insert(disputes), dispute_row(dispute))
-            tell(
-                "dispute.opened",
-                f"invoice:{dispute.invoice_id}",
-                {
-                    "dispute_id": dispute.id,
-                    "cents": dispute.cents,
-                    "frozen_cents": dispute.frozen_cents,
-                    "frozen_id": dispute.frozen_id,
-                    "author": dispute.author,
-                    "reason": dispute.reason,
-                },
-            )
+            row = dispute_row(dispute)
+            await connection.execute(insert(disputes), row)
+            said = _said(row) | {"dispute_id": dispute.id, "compensation_cents": 0}
+            tell("dispute.opened", f"invoice:{dispute.invoice_id}", said)
         case DisputeAnswered(dispute=dispute, compensation_cents=cents, entry=entry):
             row = dispute_row(dispute)
             answer = {name: row[name] for name in ("state", "answer", "answered_by", "answered_at")}
@@ -116,6 +111,8 @@ async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell
                     "answer": dispute.answer,
                     "answered_by": dispute.answered_by,
                     "compensation_cents": cents,
+                    "answered_at": _shown(dispute.answered_at),
+                    "state": dispute.state.value,
                 },
             )
         case PauseTaken(pause=pause):
@@ -128,19 +125,12 @@ async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell
                 "until_on": pause.until_on,
             }
             await connection.execute(insert(pauses), row)
-            tell(
-                "pause.taken",
-                f"contract:{pause.contract_id}",
-                {
-                    "pause_id": pause.id,
-                    "author": pause.author,
-                    "from_on": pause.from_on.isoformat(),
-                    "until_on": pause.until_on.isoformat(),
-                },
-            )
+            said = _said(row) | {"pause_id": pause.id, "ended_at": None}
+            tell("pause.taken", f"contract:{pause.contract_id}", said)
         case PauseEnded(pause=pause):
             await connection.execute(_UPDATE_PAUSE, {"which": pause.id, "ended_at": pause.ended_at})
-            tell("pause.ended", f"contract:{pause.contract_id}", {"pause_id": pause.id})
+            ended: dict[str, object] = {"pause_id": pause.id, "ended_at": _shown(pause.ended_at)}
+            tell("pause.ended", f"contract:{pause.contract_id}", ended)
         case _:
             assert_never(fact)
 
@@ -152,4 +142,23 @@ async def _move(connection: AsyncConnection, agreement: Agreement, **more: objec
 
 
 def _tell(tell: Tell, action: str, agreement: Agreement, **data: object) -> None:
-    tell(action, f"contract:{agreement.contract_id}", {"agreement_id": agreement.id, **data})
+    """What `religa verify` compares the row with is said in the row's own names."""
+    standing = {
+        "agreement_id": agreement.id,
+        "contract_id": agreement.contract_id,
+        "state": agreement.state.value,
+        "approved_by": agreement.approved_by,
+        "settled_at": _shown(agreement.settled_at),
+    }
+    tell(action, f"contract:{agreement.contract_id}", standing | data)
+
+
+def _said(row: Mapping[str, object]) -> dict[str, object]:
+    """A row's values as the audit log takes them."""
+    return {
+        name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()
+    }
+
+
+def _shown(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant is not None else None

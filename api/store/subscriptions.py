@@ -1,7 +1,7 @@
 """Reading what contracts are billed from, many at once, and keeping how far they are billed."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
 from typing import Any
@@ -10,10 +10,11 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.access import Level
-from billing.calendar import ONE_DAY, day_start
 from billing.cycle import DueDay, Mode
 from billing.invoice import Kind, Line
-from billing.subscription import Discount, Extra, Outage, Subscription, Suspension
+from billing.pause import Pause
+from billing.subscription import Discount, Extra, Outage, Subscription
+from billing.suspended_days import Decided, suspensions
 from billing.tariff import Addon, Component, Tariff, TariffPeriod, plain
 
 Row = Mapping[Any, Any]
@@ -64,6 +65,10 @@ select oc.contract_id, o.id, o.started_at, o.ended_at
   from outage_contracts oc join outages o on o.id = oc.outage_id
  where oc.contract_id = any(cast(:ids as bigint[])) and oc.invoice_id is null order by o.id
 """)
+_PAUSES = text("""
+select contract_id, id, asked_at, author, from_on, until_on, ended_at from pauses
+ where contract_id = any(cast(:ids as bigint[])) order by contract_id, id
+""")
 _DECISIONS = text("""
 select contract_id, level, decided_at from access_decisions
  where contract_id = any(cast(:ids as bigint[])) order by contract_id, generation
@@ -84,6 +89,7 @@ async def load(
     # Who was never anything but at full level has no decision, and most never were.
     changed = [row["id"] for row in found if row["generation"] > 1]
     decisions = await _by_contract(connection, _DECISIONS, changed)
+    pauses = await _by_contract(connection, _PAUSES, ids)
     tariffs = await _tariffs(connection)
 
     def billed(row: Row) -> Billed:
@@ -99,7 +105,12 @@ async def load(
             ended_on=row["ended_on"],
             addons=tuple(map(_addon, products[contract_id])),
             discounts=tuple(map(_discount, discounts[contract_id])),
-            suspensions=suspensions(decisions[contract_id], today, zone),
+            suspensions=suspensions(
+                map(_decided, decisions[contract_id]),
+                tuple(map(_pause, pauses[contract_id])),
+                today,
+                zone,
+            ),
             outages=tuple(
                 Outage(r["id"], r["started_at"].astimezone(zone), r["ended_at"].astimezone(zone))
                 for r in outages[contract_id]
@@ -109,29 +120,6 @@ async def load(
         return Billed(contract_id, row["subscriber_id"], row["next_due_on"], subscription)
 
     return {row["id"]: billed(row) for row in found}
-
-
-def suspensions(decisions: Iterable[Row], today: date, zone: tzinfo) -> tuple[Suspension, ...]:
-    """The local days that began at another level than full, up to and with today (rule 8).
-
-    Args:
-        decisions: level and instant of each, in their order; before the first it was full.
-        today: the last day whose first instant is past.
-        zone: the provider's.
-    """
-    spans: list[Suspension] = []
-    standing: tuple[Level, date] | None = None
-    for row in decisions:
-        at = row["decided_at"].astimezone(zone)
-        # A decision at the very first instant of a day holds for that day.
-        on = at.date() if at <= day_start(at.date(), zone) else at.date() + ONE_DAY
-        if standing is not None and standing[1] < on:
-            spans.append(Suspension(standing[1], on, standing[0]))
-        level = Level(row["level"])
-        standing = None if level is Level.FULL else (level, on)
-    if standing is not None and standing[1] <= today:
-        spans.append(Suspension(standing[1], today + ONE_DAY, standing[0]))
-    return tuple(spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +196,17 @@ def _discount(row: Row) -> Discount:
         cents=row["cents"],
         conditional=row["conditional"],
     )
+
+
+def _decided(row: Row) -> Decided:
+    return Decided(Level(row["level"]), row["decided_at"])
+
+
+def _pause(row: Row) -> Pause:
+    return Pause(**{name: row[name] for name in _PAUSE})
+
+
+_PAUSE = ("id", "contract_id", "asked_at", "author", "from_on", "until_on", "ended_at")
 
 
 def _extra(row: Row) -> Extra:

@@ -698,7 +698,7 @@ network_actions = Table(
     _ref("nas_id", "nases.id"),
     Column("generation", Integer, nullable=False),
     Column("kind", Text, nullable=False),
-    # For the access that was decided, or because the contract had one line too many.
+    # For the access that was decided, or because the contract had one line too many or has ended.
     Column("reason", Text, nullable=False, server_default="access"),
     Column("outcome", Text, nullable=False),
     Column("error_cause", Integer),
@@ -708,7 +708,7 @@ network_actions = Table(
     # Real time from the payment notice (or the decision) that caused this generation.
     Column("correlation_id", Text, nullable=False),
     CheckConstraint("kind in ('coa', 'disconnect')", name="kind"),
-    CheckConstraint("reason in ('access', 'surplus')", name="reason"),
+    CheckConstraint("reason in ('access', 'surplus', 'ended')", name="reason"),
     CheckConstraint("outcome in ('ack', 'nak', 'silence', 'superseded')", name="outcome"),
 )
 

@@ -14,10 +14,10 @@ _OPEN = text("""
 select 'payment_notices' as queue, count(*) from payment_notices where state = 'received'
 union all select 'notices', count(*) from notices where state = 'drawn'
 union all select 'suspense', count(*) from payments where state = 'suspense'
-union all select 'reviews', count(*) from contracts
-           where ended_on is null and review_on <= :now
+union all select 'reviews', count(*) from contracts where review_on <= :now
 union all select 'converge', count(*) from sessions s join contracts c on c.id = s.contract_id
-           where s.stopped_at is null and s.applied_generation < c.generation
+           where s.stopped_at is null
+             and (s.applied_generation < c.generation or c.ended_on is not null)
 union all select 'failed_lines', count(*) from sessions s join contracts c on c.id = s.contract_id
            where s.stopped_at is null and s.failed_generation >= c.generation
 """)

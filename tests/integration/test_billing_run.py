@@ -15,7 +15,7 @@ from api.enforce import Enforcer
 from api.failures import Refused
 from api.house import House
 from api.rehearsal_clock import ClockMover
-from api.store import subscriptions
+from api.store import plain_payers
 from api.store.billing_tables import (
     billed_cycles,
     billing_runs,
@@ -25,11 +25,13 @@ from api.store.billing_tables import (
     plan_components,
     waiting_lines,
 )
+from api.store.renegotiation import agreements, disputes, pauses
 from api.store.tables import audit_log, contracts, invoice_lines, invoices, ledger_entries
 from api.verify import verify
 from config.settings import Settings
 from radius.client import DynauthClient
 from tests.support.database import Added, add_contract, add_plan, make_house
+from tests.support.debtors import issue
 
 pytestmark = pytest.mark.anyio
 
@@ -255,24 +257,40 @@ async def test_who_has_credit_or_several_contracts_is_billed_alone(house: House)
     assert await sound(house)
 
 
-async def test_suspended_days_are_given_back_as_the_decisions_tell(house: House) -> None:
-    def at(text: str, level: str) -> dict[str, Any]:
-        return {"level": level, "decided_at": datetime.fromisoformat(text)}
+async def test_a_payer_of_several_contracts_has_one_bill(house: House) -> None:
+    first = await add(house)
+    plan_id = await add_plan(house)
+    await add_contract(house, plan_id, subscriber_id=first.subscriber_id, due_day=10)
+    await bill(house)
+    issued = await rows(house, invoices)
+    assert len(issued) == 2
+    assert len({item["bill_id"] for item in issued} - {None}) == 1
+    assert await sound(house)
 
-    zone = house.settings.zone
-    told = [
-        at("2026-11-24T09:00:00-03:00", "walled"),
-        at("2026-11-27T00:00:00-03:00", "full"),
-        at("2026-11-28T15:00:00-03:00", "blocked"),
-    ]
-    found = subscriptions.suspensions(told, date(2026, 11, 30), zone)
-    assert [(s.from_on.day, s.until_on.day, s.level.value) for s in found] == [
-        (25, 27, "walled"),
-        (29, 1, "blocked"),
-    ]
-    # Cut and restored within a day: its first instant was at full level.
-    within = [at("2026-11-24T09:00:00-03:00", "walled"), at("2026-11-24T11:00:00-03:00", "full")]
-    assert subscriptions.suspensions(within, date(2026, 11, 30), zone) == ()
+
+@pytest.mark.parametrize("kind", ["pause", "dispute", "agreement"])
+async def test_who_waits_for_a_day_of_its_own_is_billed_alone(house: House, kind: str) -> None:
+    """Else that day would be forgotten by the look that every invoice ends with."""
+    added = await add(house)
+    made = house.clock.now()
+    row: dict[str, Any] = {"contract_id": added.contract_id, "author": "ana"}
+    async with house.uow("test", "seed") as uow:
+        if kind == "pause":
+            days = {"from_on": DUE, "until_on": DUE + timedelta(days=40)}
+            await uow.connection.execute(insert(pauses).values(**row, **days, asked_at=made))
+        elif kind == "dispute":
+            number = await issue(house, added.contract_id, DUE)
+            row |= {"invoice_id": number, "cents": 1, "frozen_cents": 1, "reason": "x"}
+            row |= {"opened_at": made, "state": "open"}
+            await uow.connection.execute(insert(disputes).values(row))
+            await uow.connection.execute(update(invoices).values(state="disputed"))
+        else:
+            row |= {"state": "offered", "offered_at": made, "valid_until": DUE}
+            row |= {"proposal": {}, "simulation": {}, "old_invoice_ids": []}
+            await uow.connection.execute(insert(agreements).values(row))
+    async with house.uow("test", "read") as uow:
+        found = await plain_payers.lock_plain(uow.connection, [added.contract_id], made)
+    assert found == {}
 
 
 async def test_what_is_absurd_is_parked_once_and_issued_when_it_is_right(house: House) -> None:

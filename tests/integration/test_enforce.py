@@ -218,6 +218,29 @@ async def test_what_cannot_change_live_is_dropped_and_comes_again(scene: Scene) 
     assert [action for action, _ in await scene.audited(contract)] == ["access.redialled"] * 2
 
 
+async def test_the_lines_of_an_ended_contract_are_dropped(scene: Scene) -> None:
+    async with dae() as nas:
+        nas_id = await scene.nas(nas)
+        contract, other = await scene.line(nas_id, "ana"), await scene.line(nas_id, "bia")
+        await scene.run("update contracts set ended_on = '2026-01-01' where id = :id", id=contract)
+        enforcer = scene.enforcer()
+        await enforcer.converge_contract(contract)
+        assert (nas.sent("ana"), nas.sent("bia")) == (["disconnect"], [])
+        assert (await scene.session(contract))["terminate_cause"] == "Admin-Reset"
+        # A node that had not heard of it let it in once more: the sweep finds it.
+        await scene.dial(nas_id, contract, "ana", 1, FULL)
+        await enforcer.converge_all()
+        assert (nas.sent("ana"), nas.sent("bia")) == (["disconnect"] * 2, [])
+        assert await enforcer.converge_all() == 0
+    assert (await scene.session(other))["stopped_at"] is None
+    assert (
+        await scene.audited(contract)
+        == [("session.dropped", f"contract-{contract}-generation-1")] * 2
+    )
+    rows = await scene.run("select distinct reason from network_actions")
+    assert [row["reason"] for row in rows] == ["ended"]
+
+
 async def test_a_session_that_the_nas_does_not_have_is_closed(scene: Scene) -> None:
     async with dae(lambda heard, times: 503) as nas:
         contract = await scene.line(await scene.nas(nas), "ana")

@@ -406,3 +406,59 @@ async def test_promises_are_listed_with_how_they_ended(desk: Desk) -> None:
     (broken,) = (await desk.get("/promises?state=broken"))["items"]
     assert broken["settled_at"] == "2026-10-23T00:00:00-03:00"
     assert "The promise to pay by 2026-10-22 was broken." in await desk.story()
+
+
+async def end(desk: Desk) -> Json:
+    path = f"/contracts/{desk.added.contract_id}/termination"
+    return await desk.post(path, {"why": "customer"})
+
+
+async def test_the_last_invoice_of_an_ended_contract_is_paid(desk: Desk) -> None:
+    await desk.move("2026-09-05T10:00:00")
+    number = (await end(desk))["invoice_id"]
+    # 20 August to 4 September: 16 of the 31 days from 10 August.
+    assert await desk.owed(number) == ("open", 51_56)
+    assert (await desk.get(f"/contracts/{desk.added.contract_id}"))["ended_on"] == "2026-09-05"
+    await desk.pay(number, 51_56)
+    assert await desk.owed(number) == ("paid", 0)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_the_debt_of_an_ended_contract_is_renegotiated(desk: Desk, kept: bool) -> None:
+    old = await walled(desk)
+    await end(desk)
+    number = (await desk.post(agreements(desk), OFFER | {"invoice_ids": [old]}))["id"]
+    first, second = (await desk.post(f"/agreements/{number}/accept", None, 200))["parts"]
+    await desk.move("2026-11-10T09:00:00")
+    await desk.pay(first["invoice_id"], first["amount_cents"])
+    if kept:
+        await desk.pay(second["invoice_id"], second["amount_cents"])
+    await desk.move("2026-12-16T00:00:00")
+    found = await desk.get(f"/agreements/{number}")
+    assert found["state"] == ("kept" if kept else "broken")
+    # 99.90 with 2.00 and 2.33 for 70 days, less 51.76: 52.47, and 0.63 for 36 days more.
+    assert (await desk.owed(old))[0] == ("renegotiated" if kept else "open")
+    if not kept:
+        assert await desk.owed(old) == ("open", 53_10)
+
+
+async def test_an_agreement_outlives_its_contract(desk: Desk) -> None:
+    await walled(desk)
+    signed, open_offer = [(await desk.post(agreements(desk), OFFER))["id"] for _ in range(2)]
+    await desk.post(f"/agreements/{signed}/accept", None, 200)
+    await end(desk)
+    await desk.move("2026-12-01T09:00:00")
+    states = {i["id"]: i["state"] for i in (await desk.get("/agreements"))["items"]}
+    assert states == {signed: "broken", open_offer: "expired"}
+    # Nothing is left to look for.
+    async with desk.house.store.reading() as connection:
+        assert await review.next_due(connection) is None
+
+
+async def test_the_network_desk_ends_a_contract_and_is_not_told_what_that_costs(
+    desk: Desk, face: Face
+) -> None:
+    noc = await face.client(Role.NOC)
+    path = f"/api/v1/contracts/{desk.added.contract_id}/termination"
+    answer = await noc.post(path, json={"why": "customer"})
+    assert (answer.status_code, answer.json()["penalty_cents"]) == (201, None)

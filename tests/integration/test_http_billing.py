@@ -1,7 +1,8 @@
 """Recurring billing over HTTP: the catalogue, a contract's changes, runs, what is parked."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from dataclasses import fields
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from api import billing_run
+from api import billing_run, review
 from api.house import House
+from api.operators import Role
 from api.store.billing_tables import waiting_lines
 from api.verify import verify
+from billing.terms import Terms
 from tests.support.database import add_contract, add_nas, add_plan, make_house
 from tests.support.http_face import open_face
 
@@ -329,6 +332,7 @@ async def test_a_withdrawn_plan_takes_nobody_and_keeps_whom_it_has(
 async def test_terms_are_kept_and_bound(house: House, admin: httpx.AsyncClient) -> None:
     usual = await get(admin, "/terms")
     assert usual["issue_days_before"] == 10
+    assert set(usual) == {field.name for field in fields(Terms)}
     answer = await admin.put("/api/v1/terms", json=usual | {"issue_days_before": 5})
     assert answer.status_code == 200, answer.text
     number = await contract(house)
@@ -405,3 +409,126 @@ async def test_a_good_payer_has_a_part_of_the_price_and_loses_it_by_paying_late(
     shown += [lines for _, lines in (await invoices(admin, number))[3:]]
     # March and April were paid in time; May was not, which the cycle from 10 June on knows.
     assert shown == [[99_90], [99_90], [99_90], [99_90, -5_00], [99_90]]
+
+
+async def look(house: House, instant: str) -> None:
+    await at(house, f"{instant}-03:00")
+    await review.run(house, None, "look", "clock")
+
+
+@pytest.mark.parametrize(
+    ("from_on", "until_on", "issued"),
+    [
+        # 9 of 28 days of the first cycle: 32.11. The second cycle wholly: 21 of 31 days, 67.67,
+        # are known when it is issued; the rest of its 99.90, 32.23, is on the next invoice.
+        (
+            "2027-03-01",
+            "2027-04-09",
+            [
+                ("2027-03-10", [99_90]),
+                ("2027-04-10", [99_90, -32_11, -67_67]),
+                ("2027-05-10", [99_90, -32_23]),
+            ],
+        ),
+        # 8 of 28 days: 28.54; with 10 more 64.22. Of the second cycle 22 of 31 days: 70.90. In
+        # April more would come back than is owed, so May's invoice takes both cycles.
+        (
+            "2027-02-20",
+            "2027-03-31",
+            [
+                ("2027-03-10", [99_90, -28_54]),
+                ("2027-05-10", [99_90, 99_90, -35_68, -70_90]),
+            ],
+        ),
+    ],
+)
+async def test_a_pause_of_forty_days_is_not_charged(
+    house: House,
+    admin: httpx.AsyncClient,
+    from_on: str,
+    until_on: str,
+    issued: list[tuple[str, list[int]]],
+) -> None:
+    """Money rule 8, with looks some minutes after midnight."""
+    number = await contract(house)
+    days = {"from_on": from_on, "until_on": until_on}
+    await post(admin, f"/contracts/{number}/pauses", days)
+    after = (date.fromisoformat(until_on) + timedelta(days=1)).isoformat()
+    for day in sorted({from_on, after, "2027-02-28", "2027-03-31", "2027-04-30"}):
+        # Billed before it is looked at: the day has begun, nobody has seen it yet.
+        await at(house, f"{day}T00:03:00-03:00")
+        await bill(admin, day)
+        await look(house, f"{day}T00:07:00")
+    access = await get(admin, f"/contracts/{number}/access")
+    assert access["level"] == "full"
+    assert await invoices(admin, number) == issued
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+@pytest.mark.parametrize("lang", ["en", "pt-BR"])
+async def test_the_timeline_tells_what_was_corrected_and_changed(
+    house: House, admin: httpx.AsyncClient, lang: str
+) -> None:
+    number = await contract(house)
+    dear = await add_plan(house, "Fibra 600", price_cents=149_90)
+    await at(house, "2027-02-28T09:00:00-03:00")
+    await bill(admin, "2027-02-28")
+    (issued,) = (await get(admin, f"/invoices?contract_id={number}"))["items"]
+    cash = {"amount_cents": 50_00, "method": "pix"}
+    why = {"reason": "erro"}
+    first = issued["id"]
+    paid = await post(admin, "/payments", cash | {"invoice_id": first, "reference": "a"})
+    lost = await post(admin, "/payments", cash | {"invoice_id": 9_999, "reference": "b"})
+    await post(admin, f"/payments/{lost['id']}/assign", {"invoice_id": first}, 200)
+    back = {"reference": "r", "amount_cents": 10_00} | why
+    await post(admin, f"/payments/{paid['id']}/chargebacks", back)
+    await post(admin, f"/invoices/{first}/credit-notes", why | {"amount_cents": 5_00})
+    await post(admin, f"/invoices/{first}/debit-notes", why | {"amount_cents": 2_00})
+    await post(admin, f"/invoices/{first}/write-off", why, 200)
+    await post(admin, f"/contracts/{number}/plan-changes", {"plan_id": dear})
+    await post(admin, f"/contracts/{number}/due-day-changes", {"due_day": 25})
+    line = {"description": "x", "amount_cents": 500_00}
+    await post(admin, f"/contracts/{number}/one-off-lines", line)
+    async with house.store.writing() as connection:
+        await connection.execute(update(waiting_lines).values(by_hand=False))
+    await at(house, "2027-03-20T09:00:00-03:00")
+    await bill(admin, "2027-03-20")
+    await post(admin, f"/contracts/{number}/termination", {"why": "customer"})
+    told = (await get(admin, f"/contracts/{number}/timeline?lang={lang}"))["items"]
+    kinds = {item["kind"] for item in told}
+    assert kinds >= {
+        "invoice_issued", "invoice_parked", "invoice_credited", "invoice_debited",
+        "invoice_written_off", "payment_assigned", "payment_charged_back", "contract_plan_changed",
+        "contract_due_day_changed", "contract_ended",
+    }  # fmt: skip
+    said = "\n".join(item["sentence"] for item in told)
+    for words in TOLD[lang]:
+        assert words.format(first=first, paid=paid["id"]) in said
+    async with open_face(house) as face:
+        noc = await face.client(Role.NOC)
+        unpriced = await get(noc, f"/contracts/{number}/timeline?lang={lang}")
+    assert "R$" not in repr(unpriced)
+    assert "_cents" not in repr(unpriced)
+
+
+TOLD = {
+    "en": [
+        "Invoice {first} of R$99.90 issued by the month's billing, for 2027-02-10 to 2027-03-09,",
+        "Credit note of R$5.00 on invoice {first}, by",
+        "R$10.00 of payment {paid} taken back by the bank: erro.",
+        "changed the plan to Fibra 600 from 2027-02-28.",
+        "changed the due day to 25, from the cycle of 2027-03-10.",
+        "parked, not issued: far above the monthly price.",
+        "ended the contract; 2027-03-20 is the first day without service.",
+    ],
+    "pt-BR": [
+        "emitida pela cobrança mensal, dias 10/02/2027 a 09/03/2027, com vencimento em 10/03/2027.",
+        "na fatura {first}, por",
+        "do pagamento {paid} estornados pelo banco: erro.",
+        "mudou o plano para Fibra 600 a partir de 28/02/2027.",
+        "mudou o vencimento para o dia 25, a partir do ciclo de 10/03/2027.",
+        "retida, não emitida: muito acima do preço mensal.",
+        "encerrou o contrato; 20/03/2027 é o primeiro dia sem serviço.",
+    ],
+}

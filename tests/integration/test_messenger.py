@@ -118,6 +118,7 @@ def text_of(message: EmailMessage, kind: str = "plain") -> str:
 
 
 async def test_a_notice_is_written_as_a_file_and_proven_by_it(scene: Scene) -> None:
+    await scene.change(document="12345678909")
     await scene.draw()
     assert await Messenger(scene.house).drain() == 1
     notice = await scene.notice()
@@ -134,7 +135,8 @@ async def test_a_notice_is_written_as_a_file_and_proven_by_it(scene: Scene) -> N
     said = text_of(message)
     assert "R$ 99,90" in said
     assert "a partir de 19/09/2026, o serviço poderá ser suspenso" in said
-    assert str(scene.added.subscriber_id) not in said.split("CPF/CNPJ")[1].splitlines()[0]
+    assert "(CPF/CNPJ ***.456.789-**)," in said
+    assert "12345678909" not in said + text_of(message, "html")
 
 
 async def test_the_ladder_counts_from_the_proof(scene: Scene) -> None:

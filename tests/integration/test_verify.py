@@ -2,23 +2,33 @@
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
+from api import billing_run, renegotiating
+from api.cashier import charge_bill
 from api.correcting import correct
 from api.house import House
+from api.renegotiating import Asked as Wanted
 from api.reversing import Asked, assign, reverse
 from api.store import chain
+from api.store.tables import bills
 from api.store.uow import Uow
 from api.verify import verify
 from api.verify_rows import verify_rows
 from billing.account import CorrectionKind, Payment, ReversalKind
+from billing.agreement import Proposal
+from billing.dispute import DisputeState
 from billing.ledger import suspense_entry
+from billing.pause import Pause
+from billing.suspension import suspend
 from tests.support.database import Added, add_contract, add_plan, make_house
+from tests.support.debtors import with_provider
 from tests.support.money import add_invoice, add_payment, cut
+from tests.support.provider import FakeProvider
 
 TUESDAY = date(2026, 9, 1)
 
@@ -42,6 +52,8 @@ async def lived_in(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         money = Payment(await uow.draw("payments"), "pix", "s", 700, "pix", "x", now, now, None)
         await uow.record_suspense(money, "it names no invoice", suspense_entry(money))
     await _corrected(house, await add_contract(house, plan_id))
+    await _agreed(house, await add_contract(house, plan_id))
+    await _billed_together(house, await add_contract(house, plan_id), plan_id)
     yield house
     await house.store.close()
 
@@ -67,12 +79,41 @@ async def _corrected(house: House, payer: Added) -> None:
         await assign(uow, money.id, invoice_id=numbers[2], subscriber_id=None)
 
 
+async def _agreed(house: House, payer: Added) -> None:
+    """An agreement that runs and one that waits, a dispute that is answered, a pause that ended."""
+    today = house.clock.now().date()
+    old, disputed = [await add_invoice(house, payer, today, cents) for cents in (9_000, 8_000)]
+    async with house.uow("test", "agree") as uow:
+        asked = Wanted("ana", today + timedelta(days=9), Proposal(2, 10, 0, 0, 10, 0), (old,))
+        for _ in range(2):
+            account = await uow.account(payer.subscriber_id)
+            number = await renegotiating.offer(uow, account, payer.contract_id, asked)
+        await renegotiating.approve(uow, number, "bia")
+        await renegotiating.accept(uow, number, "ana")
+        number = await renegotiating.dispute(uow, disputed, 3_000, "cobrado a mais", "ana")
+        await renegotiating.answer(uow, number, DisputeState.ACCEPTED, "de acordo", "bia", None)
+        account = await uow.account(payer.subscriber_id)
+        days = (today + timedelta(days=1), today + timedelta(days=40))
+        pause = Pause(await uow.draw("pauses"), payer.contract_id, uow.clock.now(), "ana", *days)
+        await uow.record(account, suspend(account, pause, await uow.desk())[1])
+        await renegotiating.end_pause(uow, pause.id)
+
+
+async def _billed_together(house: House, payer: Added, plan_id: int) -> None:
+    """A payer of two contracts, whose run of the month makes a bill; and a charge of it."""
+    await add_contract(house, plan_id, subscriber_id=payer.subscriber_id)
+    await billing_run.run(house, date(2026, 11, 30), "bill", "test")
+    async with house.uow("test", "charge") as uow:
+        bill_id = await uow.connection.scalar(select(func.max(bills.c.id)))
+        await charge_bill(with_provider(house, FakeProvider()), uow, bill_id or 0)
+
+
 async def _correct(uow: Uow, invoice_id: int, kind: CorrectionKind, cents: int = 0) -> None:
     await correct(uow, invoice_id, kind, author="ana", reason="teste", amount_cents=cents)
 
 
-# Ids that the database gives and nothing refers to.
-_SAYS_NOTHING = {("allocations", "id")}
+# Ids that the database gives and nothing refers to; when a provider lets a charge expire.
+_SAYS_NOTHING = {("allocations", "id"), ("charges", "id"), ("charges", "created_at")}
 _OTHER = {
     "bigint": "coalesce({0}, 0) + 1000000",
     "integer": "{0} + 1",
@@ -83,6 +124,7 @@ _OTHER = {
     "boolean": "not {0}",
     "bytea": "set_byte({0}, 0, (get_byte({0}, 0) + 1) % 256)",
     "jsonb": "'{{}}'",
+    "ARRAY": "array_append({0}, 1000000)",
 }
 
 
@@ -90,7 +132,8 @@ _OTHER = {
 async def test_a_change_of_any_column_of_any_money_row_is_named(lived_in: House) -> None:
     tables = (
         "ledger_entries", "ledger_postings", "ledger_seals", "invoices", "invoice_lines",
-        "allocations", "payments", "reversals", "corrections",
+        "allocations", "payments", "reversals", "corrections", "bills", "charges", "agreements",
+        "disputes", "pauses",
     )  # fmt: skip
     async with lived_in.store.reading() as connection:
         await connection.execute(text("set local session_replication_role = replica"))
@@ -120,7 +163,7 @@ async def test_a_change_of_any_column_of_any_money_row_is_named(lived_in: House)
                 unseen.append(f"{table}.{column}")
             await point.rollback()
         assert unseen == []
-        assert len(columns) > 80
+        assert len(columns) > 130
 
 
 @pytest.mark.anyio
@@ -133,6 +176,18 @@ async def test_a_change_of_any_column_of_any_money_row_is_named(lived_in: House)
             "insert into invoice_lines (invoice_id, position, description, amount_cents)"
             " values (3, 9, 'x', 1)",
             "no entry tells of invoice_lines 3/9",
+        ),
+        ("delete from pauses", "pauses 1 is gone, the audit log tells of it"),
+        ("delete from charges", "charges pix/.* is gone"),
+        ("delete from bills", "bill 1 is '', its invoices tell"),
+        (
+            "insert into bills (subscriber_id, due_on, made_at) values (1, '2026-01-01', now())",
+            r"bill \d+ is .*, its invoices tell ''",
+        ),
+        (
+            "insert into pauses (contract_id, asked_at, author, from_on, until_on)"
+            " values (1, now(), 'x', '2026-10-01', '2026-11-01')",
+            "no audit row tells of pauses 2",
         ),
         ("delete from ledger_seals where seq = 2", "entry 2 is not sealed"),
         ("delete from ledger_entries where id = 2", "breaks at seal 2, entry gone"),
@@ -179,6 +234,19 @@ async def test_what_was_lived_through_can_be_computed_again(lived_in: House) -> 
         ("update contracts set level = 'full' where id = 2", r"contract 2 stands at full \(2\)"),
         ("update contracts set generation = 9 where id = 3", r"contract 3 stands at full \(9\)"),
         ("update audit_log set actor = 'mallory' where seq = 2", "chain breaks at row 2"),
+        (
+            "update agreements set simulation = jsonb_set(simulation, '{parts,0,1}', '1')",
+            r"is of parts of 1\+.* cents, their invoices were issued for",
+        ),
+        ("update agreements set state = 'broken' where state = 'running'", "open"),
+        (
+            "update agreements set state = 'broken' where state = 'running'",
+            "is renegotiated by 0 agreements that stand",
+        ),
+        ("update agreements set rungs = '[1]'", "has rungs"),
+        ("update disputes set compensation_cents = 9", "has compensation_cents 9, the audit log"),
+        ("update pauses set until_on = until_on + 30", "pauses 1 has until_on"),
+        ("update charges set invoice_id = 1, bill_id = null", "has bill_id None, the audit log"),
         (
             "update access_decisions set counted_cents = 1 where contract_id = 2",
             "contract 2, decision 2: stored",

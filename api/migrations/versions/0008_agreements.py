@@ -25,9 +25,11 @@ _PROMISE_CHECKS = (
 )
 _INVOICE_STATES = "'open', 'paid', 'void', 'renegotiated', 'written_off'"
 _CORRECTIONS = "'credit_note', 'debit_note', 'void', 'write_off', 'renegotiation', 'restoration'"
+_REASONS = "'access', 'surplus'"
 _CHECKS = (
     ("invoices", "state", "state in ({})", _INVOICE_STATES, "'disputed'"),
     ("corrections", "kind", "kind in ({})", _CORRECTIONS, "'dispute', 'release'"),
+    ("network_actions", "reason", "reason in ({})", _REASONS, "'ended'"),
 )
 _NOTICED = "level = 'full' or notice_id is not null"
 # What was agreed stays agreed; where it stands may move.
