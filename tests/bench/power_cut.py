@@ -1,8 +1,9 @@
 """A power cut: 50,000 sessions dial again at once, and nothing acknowledged may be lost.
 
-Each login may have one session, as a plan has it where nobody says otherwise. Four BNGs with 64 dialling subscribers under way at each: Access-Request, then the Start of the
-session with the Class of the Accept. Right after the last acknowledgement the workers are killed
-(SIGKILL) and every acknowledged Start must stand in the journals.
+Each login may have one session, as a plan has it where nobody says otherwise. Four BNGs with 64
+dialling subscribers under way at each: Access-Request, then the Start of the session with the Class
+of the Accept. Right after the last acknowledgement the workers are killed (SIGKILL) and every
+acknowledged Start must stand in the journals.
 """
 
 import sys
