@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import text
 
-from api.billing_run import bill_in
+from api.issuing import bill_in
 from api.correcting import correct
 from api.house import House
 from api.store import billing_rows

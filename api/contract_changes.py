@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from api import booklet
-from api.billing_run import issue_final
+from api.issuing import issue_final
 from api.house import House
 from api.store import enrol, subscriptions
 from api.store.billing_tables import (

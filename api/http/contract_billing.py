@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from api import billing_run, booklet, booklet_page, contract_changes
+from api import booklet, booklet_page, contract_changes, issuing
 from api.http import billing_models as bodies
 from api.http import fields
 from api.http.idempotency import IdempotencyKey, once
@@ -92,7 +92,7 @@ async def read_billing(
     )
     if due_on is None:
         return answer
-    proposal = billing_run.proposal_of(billed, due_on, desk.terms, today)
+    proposal = issuing.proposal_of(billed, due_on, desk.terms, today)
     return answer.model_copy(
         update={
             "issue_on": issue_on(due_on, desk.terms.issue_days_before),
