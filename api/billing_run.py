@@ -92,9 +92,7 @@ async def run(
             while ids := await batches.take():
                 # A contract that is due several times is met again, until nothing of it is due.
                 while ids:
-                    left, alone = await _batch(
-                        house, ids, horizon, correlation_id, actor, tally
-                    )
+                    left, alone = await _batch(house, ids, horizon, correlation_id, actor, tally)
                     for contract_id in alone:
                         try:
                             again = await bill_one(

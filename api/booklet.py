@@ -5,9 +5,9 @@ from datetime import date, timedelta
 
 from sqlalchemy import text
 
-from api.issuing import bill_in
 from api.correcting import correct
 from api.house import House
+from api.issuing import bill_in
 from api.store import billing_rows
 from api.store.uow import Uow
 from billing.payer import CorrectionKind, Refused

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from api import booklet
-from api.issuing import issue_final
 from api.house import House
+from api.issuing import issue_final
 from api.store import enrol, subscriptions
 from api.store.billing_tables import (
     contract_billing,

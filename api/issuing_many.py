@@ -1,5 +1,4 @@
-"""Issuing the invoices of many contracts in one transaction: read at once, judged one by one,
-written at once.
+"""Issuing many invoices in one transaction: read at once, judged one by one, written at once.
 
 Each is proposed and issued as `api.issuing` does it. Left to that are those that need a person's
 look (parked), whose payer somebody else has locked, and whatever cannot be billed at all.

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.store.tables import bills, contracts, invoices
 from billing.account import Account
 
-
 _MAKE = text("""
 insert into bills (subscriber_id, due_on, made_at)
 select m.subscriber_id, m.due_on, :made_at

@@ -511,8 +511,17 @@ def invoice_rows(invoice: Invoice) -> tuple[Row, list[Row]]:
 
 def _line_row(invoice: Invoice, position: int) -> Row:
     line = invoice.lines[position]
-    row = {"invoice_id": invoice.id, "position": position, **asdict(line)}
-    return row | {"kind": line.kind.value}
+    return {
+        "invoice_id": invoice.id,
+        "position": position,
+        "description": line.description,
+        "amount_cents": line.amount_cents,
+        "kind": line.kind.value,
+        "service": line.service,
+        "from_on": line.from_on,
+        "until_on": line.until_on,
+        "conditional": line.conditional,
+    }
 
 
 def allocation_row(payment_id: int | None, allocation: Allocation) -> Row:

@@ -1,8 +1,9 @@
 """A month of 100,000 contracts issued, beside a bare COPY of the rows that it leaves.
 
 One in five owes an earlier invoice, one in twenty has credit, three in a hundred share their payer
-with another contract, one in ten pays less in time. The run is the one that the command and the schedule call, contracts never met before included,
-on the embedded server as it comes. A smaller run beside it tells whether time grows alike.
+with another contract, one in ten pays less in time. The run is the one that the command and the
+schedule call, contracts never met before included, on the embedded server as it comes. A smaller
+run beside it tells whether time grows alike.
 """
 
 import asyncio
