@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import crashpoints
+from api import crashpoints, ending
 from api.house import House
 from api.issuing import Tally, bill_one
 from api.issuing_many import bill_batch
@@ -25,6 +25,8 @@ from billing.calendar import day_start
 
 BATCH = 1_000
 AT_ONCE = 2
+# What one contract's rows may raise; the others are billed all the same.
+UNBILLABLE = (IntegrityError, DataError, LookupError, ValueError)
 LOCK = 0x52454C42  # "RELB"
 # Nobody means to issue further ahead; a year mistyped would.
 AHEAD = timedelta(days=366)
@@ -79,13 +81,14 @@ async def run(
         )
     async with _alone(house):
         await _prepare(house)
+        ended, failed = await _end_contracts(house, correlation_id, actor)
         async with house.uow(actor, correlation_id) as uow:
             horizon = until + timedelta(days=(await uow.desk()).terms.issue_days_before)
             total = await billing_rows.due_count(uow.connection, horizon)
-            if not total:
+            if not total and not ended.done and not failed:
                 return BillingRun(None, until, 0, 0, 0, ())
             run_id = await billing_rows.begin_run(uow.connection, until, uow.clock.now(), actor)
-        tally, failed = Tally(), []
+        tally = ended
         batches = _Batches(house, horizon)
 
         async def work() -> None:
@@ -98,7 +101,7 @@ async def run(
                             again = await bill_one(
                                 house, contract_id, horizon, correlation_id, actor, tally
                             )
-                        except (IntegrityError, DataError, LookupError, ValueError):
+                        except UNBILLABLE:
                             log.exception("contract %s was not billed", contract_id)
                             failed.append(contract_id)
                             continue
@@ -140,9 +143,12 @@ async def next_at(house: House, connection: AsyncConnection) -> datetime | None:
     """The instant at which the next day of issue begins; None: no run is scheduled."""
     if not house.settings.bills_by_itself:
         return None
+    today = house.clock.now().date()
     days = timedelta(days=(await read_terms(connection)).issue_days_before)
-    due_on = await billing_rows.next_due(connection, house.clock.now().date() + days)
-    return day_start(due_on - days, house.settings.zone) if due_on is not None else None
+    due_on = await billing_rows.next_due(connection, today + days)
+    ends_on = await ending.next_on(connection, today)
+    coming = [day for day in (due_on and due_on - days, ends_on) if day is not None]
+    return day_start(min(coming), house.settings.zone) if coming else None
 
 
 class _Batches:
@@ -191,6 +197,25 @@ async def _prepare(house: House) -> None:
             after = await enrol.enrol(uow.connection, after, house.settings.zone)
     async with house.uow("billing", "plans") as uow:
         await billing_rows.apply_plan_changes(uow.connection, uow.clock.now().date())
+
+
+async def _end_contracts(house: House, correlation_id: str, actor: str) -> tuple[Tally, list[int]]:
+    """Do the ends whose day has come, each in a transaction of its own; which could not be."""
+    tally, failed = Tally(), []
+    async with house.store.reading() as connection:
+        due = await ending.due(connection, house.clock.now().date())
+    for contract_id in due:
+        try:
+            async with house.uow(actor, correlation_id) as uow:
+                ended = await ending.finish(house, uow, contract_id)
+        except UNBILLABLE:
+            log.exception("contract %s was not ended", contract_id)
+            failed.append(contract_id)
+            continue
+        tally.done += 1
+        tally.invoices += ended.invoice_id is not None
+        tally.amount_cents += ended.invoice_cents
+    return tally, failed
 
 
 async def _batch(

@@ -1,6 +1,6 @@
 """Issuing the invoice of one contract and due date, with the payer's whole account under lock."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from api.house import House
@@ -76,7 +76,7 @@ async def _bill_locked(
         return False
     invoice_id = None
     if is_issued(item.proposal):
-        invoice = await _drawn(uow, account, item, desk)
+        invoice = await drawn_invoice(uow, account, item, desk)
         _, facts = issue_invoice(account, invoice, desk)
         await uow.record(account, facts)
         invoice_id = invoice.id
@@ -90,42 +90,8 @@ async def _bill_locked(
     return again(made.next_due_on, horizon)
 
 
-async def issue_final(house: House, uow: Uow, account: Account, contract_id: int) -> int | None:
-    """Issue what a contract owes at its end, whose day the caller has set; its invoice, if any.
-
-    Nothing is billed after it. An end that leaves the provider owing is parked.
-    """
-    desk = await uow.desk()
-    loaded = await subscriptions.load(
-        uow.connection, [contract_id], desk.now.date(), house.settings.zone
-    )
-    billed = loaded[contract_id]
-    if billed.next_due_on is None:
-        return None
-    today = desk.now.date()
-    due_on = billed.next_due_on
-    # It is issued now, whatever the day of issue: it must leave days to be paid in.
-    while due_on < today + MIN_DAYS_TO_PAY:
-        due_on = next_due(due_on, billed.subscription.due_days)
-    proposal = replace(propose(billed.subscription, billed.next_due_on, desk.terms), due_on=due_on)
-    item = Proposed(billed, billed.next_due_on, proposal)
-    if proposal.flaws and not MAY_BE_RELEASED.issuperset(proposal.flaws):
-        await billing_rows.park(uow, contract_id, proposal)
-        return None
-    invoice_id = None
-    if is_issued(proposal):
-        invoice = await _drawn(uow, account, item, desk)
-        _, facts = issue_invoice(account, invoice, desk)
-        await uow.record(account, facts)
-        invoice_id = invoice.id
-    await subscriptions.mark(uow.connection, [replace(mark_of(item, invoice_id), next_due_on=None)])
-    return invoice_id
-
-
-MIN_DAYS_TO_PAY = timedelta(days=5)
-
-
-async def _drawn(uow: Uow, account: Account, item: Proposed, desk: Desk) -> Invoice:
+async def drawn_invoice(uow: Uow, account: Account, item: Proposed, desk: Desk) -> Invoice:
+    """The invoice of a proposal with its number, on the payer's bill if there is one."""
     bill_id = await bill_for(uow.connection, account, due_of(item, desk), desk.now)
     return invoice_of(item, await uow.draw("invoices"), bill_id, desk)
 
@@ -178,6 +144,7 @@ def mark_of(item: Proposed, invoice_id: int | None) -> Mark:
             invoice_id=None,
             billed_from=billed.subscription.billed_until,
             billed_until=billed.subscription.billed_until,
+            credited_from=billed.subscription.credited_until,
             credited_until=billed.subscription.credited_until,
             next_due_on=following,
         )
@@ -187,6 +154,7 @@ def mark_of(item: Proposed, invoice_id: int | None) -> Mark:
         invoice_id=invoice_id,
         billed_from=billed.subscription.billed_until,
         billed_until=proposal.billed_until,
+        credited_from=billed.subscription.credited_until,
         credited_until=proposal.credited_until,
         next_due_on=following,
         extra_ids=proposal.extra_ids,

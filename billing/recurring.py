@@ -46,7 +46,8 @@ def propose(
 ) -> Proposal:
     """The invoice due on `due_on`: every day not billed yet, up to what that invoice pays for.
 
-    An end of the contract within that makes it the final invoice, on which all that waits is put.
+    The end of the contract makes it the final invoice, on which all that waits is put. Days after
+    an end that is still to come are on none.
 
     Args:
         subscription: what the contract is billed from.
@@ -59,8 +60,8 @@ def propose(
     end = due_on
     if subscription.mode is Mode.ADVANCE:
         end = cycle_of(due_on, subscription.due_days).ends_on
-    if subscription.ended_on is not None:
-        end = min(end, subscription.ended_on)
+    if subscription.stops_on is not None:
+        end = min(end, subscription.stops_on)
     end = max(end, subscription.billed_until)
     span = list(pieces(subscription, subscription.billed_until, end))
     look_until = subscription.ended_on or issue_on(due_on, terms.issue_days_before)

@@ -185,6 +185,8 @@ class Ending(Body):
     model_config = example({"why": "customer"})
 
     why: Leaving
+    # The last day with service, up to 60 days ahead; left out, today is the first without.
+    last_day: Day | None = None
 
 
 class BillingMode(Body):
@@ -258,6 +260,8 @@ class EndAnswer(BaseModel):
     ended_on: date
     penalty_cents: int
     invoice_id: int | None
+    # Of days that were billed ahead, by credit notes; what of it was paid is customer credit.
+    given_back_cents: int
 
 
 class ProposedLine(BaseModel):

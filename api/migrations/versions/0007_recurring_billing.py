@@ -181,12 +181,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_minimum_terms")),
     )
     op.create_table(
+        "contract_endings",
+        sa.Column("contract_id", sa.BigInteger(), nullable=False),
+        sa.Column("ends_on", sa.Date(), nullable=False),
+        sa.Column("told_on", sa.Date(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "why in ('customer', 'provider_breach', 'moved')", name=op.f("ck_contract_endings_why")
+        ),
+        sa.ForeignKeyConstraint(
+            ["contract_id"], ["contracts.id"], name=op.f("fk_contract_endings_contract_id")
+        ),
+        sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_contract_endings")),
+    )
+    op.create_index(op.f("ix_contract_endings_ends_on"), "contract_endings", ["ends_on"])
+    op.create_table(
         "billed_cycles",
         sa.Column("contract_id", sa.BigInteger(), nullable=False),
         sa.Column("due_on", sa.Date(), nullable=False),
         sa.Column("invoice_id", sa.BigInteger(), nullable=True),
         sa.Column("billed_from", sa.Date(), nullable=False),
         sa.Column("billed_until", sa.Date(), nullable=False),
+        sa.Column("credited_from", sa.Date(), nullable=False),
         sa.ForeignKeyConstraint(
             ["contract_id"], ["contracts.id"], name=op.f("fk_billed_cycles_contract_id")
         ),
@@ -283,6 +300,7 @@ _TABLES = (
     "parked_invoices",
     "outage_contracts",
     "billed_cycles",
+    "contract_endings",
     "minimum_terms",
     "discounts",
     "contract_products",
