@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import crashpoints, ending
+from api import crashpoints, ending, rates
 from api.house import House
 from api.issuing import Tally, bill_one
 from api.issuing_many import bill_batch
@@ -80,8 +80,9 @@ async def run(
             f"{until} is more than a year ahead of {today}; give a date up to {today + AHEAD}"
         )
     async with _alone(house):
-        await _prepare(house)
-        ended, failed = await _end_contracts(house, correlation_id, actor)
+        failed = await _prepare(house, correlation_id, actor)
+        ended, unended = await _end_contracts(house, correlation_id, actor)
+        failed += unended
         async with house.uow(actor, correlation_id) as uow:
             horizon = until + timedelta(days=(await uow.desk()).terms.issue_days_before)
             total = await billing_rows.due_count(uow.connection, horizon)
@@ -189,14 +190,27 @@ async def _alone(house: House) -> AsyncIterator[None]:
         yield
 
 
-async def _prepare(house: House) -> None:
-    """Meet new contracts, and let plan changes whose day has come change the access too."""
+async def _prepare(house: House, correlation_id: str, actor: str) -> list[int]:
+    """Meet new contracts, and let plans and rewards whose day has come change the access too.
+
+    Returns:
+        Whose access could not be changed.
+    """
     after: int | None = 0
     while after is not None:
         async with house.uow("billing", "enrol") as uow:
             after = await enrol.enrol(uow.connection, after, house.settings.zone)
-    async with house.uow("billing", "plans") as uow:
-        await billing_rows.apply_plan_changes(uow.connection, uow.clock.now().date())
+    failed = []
+    async with house.store.reading() as connection:
+        changes = await billing_rows.plan_changes(connection, house.clock.now().date())
+    for contract_id, plan_id in changes.items():
+        try:
+            async with house.uow(actor, correlation_id) as uow:
+                await rates.set_on_contract(uow, contract_id, {"plan_id": plan_id})
+        except UNBILLABLE:
+            log.exception("contract %s kept its old plan on the line", contract_id)
+            failed.append(contract_id)
+    return failed + await rates.reward(house, correlation_id, actor)
 
 
 async def _end_contracts(house: House, correlation_id: str, actor: str) -> tuple[Tally, list[int]]:

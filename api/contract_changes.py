@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
-from api import booklet
+from api import booklet, rates
 from api.house import House
 from api.store import enrol, subscriptions
 from api.store.billing_tables import (
@@ -106,10 +106,7 @@ async def change_plan(
         ]
         await uow.connection.execute(insert(contract_plans), rows)
         if on <= today:
-            await uow.connection.execute(
-                update(contracts).where(contracts.c.id == contract_id).values(plan_id=plan_id)
-            )
-            uow.notify("religa_access", str(contract_id))
+            await rates.set_on_contract(uow, contract_id, {"plan_id": plan_id})
     await booklet.issue_again(house, uow, contract_id, taken_back)
     told = {"plan_id": plan_id, "from_on": on.isoformat()}
     await uow.audit("contract.plan_changed", f"contract:{contract_id}", told)

@@ -165,10 +165,19 @@ def _discounts(
                 span[-1].until_on,
                 conditional=discount.conditional,
             )
-    for line in charged if reward is not None and reward.free_service else ():
-        if reward is not None and line.service == reward.free_service:
+    free = [line for line in charged if reward is not None and line.service == reward.free_service]
+    # Suspended days of it were given back already.
+    back = -sum(
+        line.amount_cents
+        for line in credited
+        if free and line.service == free[0].service and line.from_on and line.from_on >= first
+    )
+    for line in free:
+        cents = max(0, line.amount_cents - back)
+        back -= line.amount_cents - cents
+        if cents:
             title = f"Bônus de bom pagador: {line.description}"
-            yield replace(line, description=title, amount_cents=-line.amount_cents)
+            yield replace(line, description=title, amount_cents=-cents)
 
 
 def _discount_cents(subscription: Subscription, discount: Discount, span: Sequence[Piece]) -> int:

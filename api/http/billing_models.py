@@ -220,6 +220,7 @@ class TermsBody(Body):
     reward_invoices: Annotated[int, Field(strict=True, ge=1, le=60)] = 6
     reward_basis_points: BasisPoints = 0
     reward_service: Annotated[str, Field(max_length=32)] = ""
+    reward_speed_percent: Percent = 0
     bound_factor: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
     bound_lines: Annotated[int, Field(strict=True, ge=1, le=100)] = 15
     outage_minutes: Annotated[int, Field(strict=True, ge=0, le=1_440)] = 30

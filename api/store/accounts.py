@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import quotas
 from api.store.invoices import invoice_of
+from api.store.rates import RATES
 from api.store.renegotiation import read_agreement, read_dispute, read_pause
 from api.store.rungs import read_rungs
 from billing.access import Level, Rates
@@ -27,8 +28,7 @@ select id from subscribers where id = any(cast(:subscriber_ids as bigint[]))
 # The last promise of each contract says all that rule 9 asks about earlier ones.
 _EVERYTHING = text(f"""
 with own as materialized (
-    select c.*, p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps, p.quota_down_bps,
-           p.quota_up_bps, {quotas.METERED}
+    select c.*, {RATES}, {quotas.METERED}
     from contracts c join plans p on p.id = c.plan_id
     where c.subscriber_id = any(cast(:subscriber_ids as bigint[]))
 ), promised as materialized (

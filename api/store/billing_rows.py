@@ -16,17 +16,17 @@ from billing.invoice import Line
 from billing.recurring import Proposal
 
 _PLAN_CHANGES = text("""
-update contracts c set plan_id = p.plan_id
-  from contract_plans p
- where p.contract_id = c.id and p.plan_id <> c.plan_id and c.ended_on is null
+select c.id, p.plan_id from contracts c join contract_plans p on p.contract_id = c.id
+ where p.plan_id <> c.plan_id and c.ended_on is null
    and p.from_on = (select max(q.from_on) from contract_plans q
        where q.contract_id = c.id and q.from_on <= :today)
 """)
 
 
-async def apply_plan_changes(connection: AsyncConnection, today: date) -> None:
-    """Let each contract have the plan that it is billed for today."""
-    await connection.execute(_PLAN_CHANGES, {"today": today})
+async def plan_changes(connection: AsyncConnection, today: date) -> dict[int, int]:
+    """The plan that each contract is billed for today, where it has another one still."""
+    rows = await connection.execute(_PLAN_CHANGES, {"today": today})
+    return {row.id: row.plan_id for row in rows}
 
 
 async def due_count(connection: AsyncConnection, horizon: date) -> int:

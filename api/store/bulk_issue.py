@@ -34,8 +34,8 @@ _NOW = select(func.now())
 _LOOKS = text("""
 update contracts c
    set reason = m.reason, rungs = m.rungs, review_on = m.review_on
-  from unnest(cast(:ids as bigint[]), cast(:reasons as text[]), cast(:rungs as jsonb[]),
-    cast(:reviews as timestamptz[])) as m(id, reason, rungs, review_on)
+  from jsonb_to_recordset(cast(:looks as jsonb))
+    as m(id bigint, reason text, rungs jsonb, review_on timestamptz)
  where c.id = m.id
 """)
 _ENTRY = ("id", "kind", "at", "reference", "correlation_id", "recorded_wall", "document")
@@ -123,12 +123,13 @@ async def write(connection: AsyncConnection, facts: Sequence[Bulk], correlation_
 
 async def _look(connection: AsyncConnection, looks: Sequence[Reviewed]) -> None:
     if looks:
-        await connection.execute(
-            _LOOKS,
+        said = [
             {
-                "ids": [look.contract_id for look in looks],
-                "reasons": [look.verdict.reason for look in looks],
-                "rungs": [json.dumps(write_rungs(look.verdict.rungs)) for look in looks],
-                "reviews": [look.verdict.review_on for look in looks],
-            },
-        )
+                "id": look.contract_id,
+                "reason": look.verdict.reason,
+                "rungs": write_rungs(look.verdict.rungs),
+                "review_on": look.verdict.review_on and look.verdict.review_on.isoformat(),
+            }
+            for look in looks
+        ]
+        await connection.execute(_LOOKS, {"looks": json.dumps(said)})

@@ -184,7 +184,7 @@ async def test_both_roads_write_the_same_rows(house: House) -> None:
             from_on=date(2026, 1, 1),
         ),
     )
-    await billing_run._prepare(house)
+    await billing_run._prepare(house, "corr", "test")
     assert not await bill_one(house, alone.contract_id, DUE, "corr", "test")
     tally = Tally()
     assert await bill_batch(house, [bulk.contract_id], DUE, "corr", "test", tally) == (
@@ -279,7 +279,7 @@ async def test_a_run_and_an_invoice_alone_give_one_bill(house: House) -> None:
     plan = await add_plan(house)
     first = await add_contract(house, plan)
     second = await add_contract(house, plan, subscriber_id=first.subscriber_id)
-    await billing_run._prepare(house)
+    await billing_run._prepare(house, "corr", "test")
     await bill_one(house, first.contract_id, DUE, "c", "t")
     await bill_batch(house, [second.contract_id], DUE, "c", "t", Tally())
     (bill_row,) = await rows(house, bills)
@@ -295,7 +295,7 @@ async def _crowd(house: House) -> list[Added]:
     crowd.append(await add_contract(house, metered, policy="simple"))
     crowd.append(await add_contract(house, plan, subscriber_id=crowd[0].subscriber_id))
     # Enrolled first: who has an invoice by then is billed by hand.
-    await billing_run._prepare(house)
+    await billing_run._prepare(house, "corr", "test")
     for added in crowd[1:6]:
         await issue(house, added.contract_id, date(2026, 11, 10), 50_00)
     row = {"contract_id": crowd[8].contract_id, "day": START.date()}

@@ -489,6 +489,29 @@ async def test_a_booklet_is_issued_ahead_and_a_change_issues_its_unpaid_rest_ane
         assert await verify(house, connection) == []
 
 
+async def test_a_good_payer_has_a_product_that_the_contract_never_had(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """Money rule 15: free value-added service, told on the invoice with its price."""
+    await post(admin, "/products", {"code": "filmes", "name": "Filmes", "price_cents": 19_90})
+    terms = {"reward_invoices": 1, "reward_service": "filmes"}
+    assert (await admin.put("/api/v1/terms", json=terms)).status_code == 200
+    number = await contract(house)
+    await bill(admin, "2027-02-28")
+    await at(house, "2027-03-09T09:00:00-03:00")
+    money = {"amount_cents": 99_90, "method": "pix", "reference": "m", "invoice_id": 1}
+    await post(admin, "/payments", money)
+    for until in ("2027-03-31", "2027-04-30"):
+        await at(house, f"{until}T09:00:00-03:00")
+        await bill(admin, until)
+    assert [lines for _, lines in await invoices(admin, number)] == [
+        [99_90],
+        # It begins with the cycle after it was earned.
+        [99_90],
+        [99_90, 19_90, -19_90],
+    ]
+
+
 async def test_a_good_payer_has_a_part_of_the_price_and_loses_it_by_paying_late(
     house: House, admin: httpx.AsyncClient
 ) -> None:

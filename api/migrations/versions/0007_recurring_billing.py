@@ -13,6 +13,15 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
+    op.add_column(
+        "contracts",
+        sa.Column("speed_bonus_percent", sa.SmallInteger(), server_default="0", nullable=False),
+    )
+    op.create_check_constraint(
+        op.f("ck_contracts_speed_bonus_percent"),
+        "contracts",
+        "speed_bonus_percent between 0 and 100",
+    )
     op.create_table(
         "billing_runs",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -315,6 +324,7 @@ _TABLES = (
 
 
 def downgrade() -> None:
+    op.drop_column("contracts", "speed_bonus_percent")
     op.drop_column("plans", "withdrawn_on")
     for table in _TABLES:
         op.drop_table(table)
