@@ -5,9 +5,9 @@ from datetime import date, timedelta
 
 from sqlalchemy import text
 
-from api.billing_run import bill_in
 from api.correcting import correct
 from api.house import House
+from api.issuing import bill_in
 from api.store import billing_rows
 from api.store.uow import Uow
 from billing.payer import CorrectionKind, Refused
@@ -15,8 +15,8 @@ from billing.payer import CorrectionKind, Refused
 LEAVES = 12
 
 _AHEAD = text("""
-select b.due_on as cycle_due_on, b.billed_from, i.id, i.due_on, i.amount_cents, i.state,
-       i.paid_cents + i.fine_paid_cents + i.interest_paid_cents as paid_cents
+select b.due_on as cycle_due_on, b.billed_from, b.credited_from, i.id, i.due_on, i.amount_cents,
+       i.state, i.paid_cents + i.fine_paid_cents + i.interest_paid_cents as paid_cents
   from billed_cycles b join invoices i on i.id = b.invoice_id
  where b.contract_id = :contract_id and b.due_on >= :since order by b.due_on
 """)
@@ -24,7 +24,8 @@ _FORGET = text("""
 delete from billed_cycles where contract_id = :contract_id and due_on >= :due_on
 """)
 _BACK = text("""
-update contract_billing set billed_until = :billed_until, next_due_on = :due_on
+update contract_billing
+   set billed_until = :billed_until, credited_until = :credited_until, next_due_on = :due_on
  where contract_id = :contract_id
 """)
 _LINES = text("""
@@ -93,7 +94,8 @@ async def take_back(uow: Uow, contract_id: int, author: str) -> int:
     await uow.connection.execute(_OUTAGES, ids)
     first = {"contract_id": contract_id, "due_on": rest[-1].cycle_due_on}
     await uow.connection.execute(_FORGET, first)
-    await uow.connection.execute(_BACK, first | {"billed_until": rest[-1].billed_from})
+    far = {"billed_until": rest[-1].billed_from, "credited_until": rest[-1].credited_from}
+    await uow.connection.execute(_BACK, first | far)
     return len(rest)
 
 

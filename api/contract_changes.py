@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
-from api import booklet
-from api.billing_run import issue_final
+from api import booklet, rates
 from api.house import House
 from api.store import enrol, subscriptions
 from api.store.billing_tables import (
@@ -22,7 +21,6 @@ from api.store.billing_tables import (
     contract_plans,
     contract_products,
     discounts,
-    minimum_terms,
     outage_contracts,
     products,
     waiting_lines,
@@ -39,7 +37,6 @@ from billing.recurring import correction
 from billing.standing import running_contract
 from billing.subscription import Discount, first_due
 from billing.tariff import tariff_on
-from billing.term import Leaving, MinimumTerm, penalty
 
 
 async def locked(house: House, uow: Uow, contract_id: int) -> tuple[Account, Billed]:
@@ -109,10 +106,7 @@ async def change_plan(
         ]
         await uow.connection.execute(insert(contract_plans), rows)
         if on <= today:
-            await uow.connection.execute(
-                update(contracts).where(contracts.c.id == contract_id).values(plan_id=plan_id)
-            )
-            uow.notify("religa_access", str(contract_id))
+            await rates.set_on_contract(uow, contract_id, {"plan_id": plan_id})
     await booklet.issue_again(house, uow, contract_id, taken_back)
     told = {"plan_id": plan_id, "from_on": on.isoformat()}
     await uow.audit("contract.plan_changed", f"contract:{contract_id}", told)
@@ -340,56 +334,6 @@ async def hit_by_outage(
         raise Refused("nobody was hit; give contract_ids, or a NAS that had sessions")
     await uow.connection.execute(insert(outage_contracts), hit)
     return len(hit)
-
-
-async def end(
-    house: House, uow: Uow, contract_id: int, why: Leaving, author: str
-) -> tuple[date, int, int | None]:
-    """End a contract today, with its final invoice and the minimum term's penalty (rule 11).
-
-    Returns:
-        The first day without service, the penalty in cents, the final invoice if there is one.
-
-    Raises:
-        Refused: it has ended, or owes a penalty that no invoice would take.
-    """
-    today = uow.clock.now().date()
-    await locked(house, uow, contract_id)
-    # What a booklet asks for days after the end is not owed.
-    await booklet.take_back(uow, contract_id, author)
-    async with changed(house, uow, contract_id, author) as (account, before):
-        term = (
-            await uow.connection.execute(
-                select(minimum_terms).where(minimum_terms.c.contract_id == contract_id)
-            )
-        ).one_or_none()
-        cents = 0
-        if term is not None:
-            agreed = MinimumTerm(
-                term.from_on, term.until_on, term.penalty_cents, term.away_from_shop
-            )
-            cents = penalty(agreed, today, why)
-        if cents and before.next_due_on is None:
-            raise Refused(
-                f"contract {contract_id} is billed by hand; no invoice would take the penalty of"
-                f" {cents} cents; PUT its billing first"
-            )
-        if cents:
-            line = Line("Multa por fidelidade", cents, Kind.PENALTY)
-            await add_lines(uow, contract_id, [(before.next_due_on or today, line)], author, True)
-        await uow.connection.execute(
-            update(contracts).where(contracts.c.id == contract_id).values(ended_on=today)
-        )
-        uow.notify("religa_access", str(contract_id))
-    invoice_id = await issue_final(house, uow, account, contract_id)
-    await uow.connection.execute(
-        update(contract_billing)
-        .where(contract_billing.c.contract_id == contract_id)
-        .values(next_due_on=None)
-    )
-    told = {"why": why.value, "ended_on": today.isoformat(), "penalty_cents": cents}
-    await uow.audit("contract.ended", f"contract:{contract_id}", told | {"invoice_id": invoice_id})
-    return today, cents, invoice_id
 
 
 async def _billed(house: House, uow: Uow, contract_id: int) -> Billed:

@@ -38,6 +38,7 @@ REASONS: dict[Lang, dict[str, str]] = {
         "quota_spent": "a franquia de tráfego do ciclo foi usada",
         "quota_renewed": "começou um novo ciclo da franquia de tráfego",
         "quota_changed": "o plano, a franquia ou o dia de renovação mudou",
+        "rates_changed": "o plano ou o bônus de bom pagador mudou a velocidade",
         # Not of a decision: why a line was dropped.
         "surplus": "uma conexão além do plano",
         "ended": "o contrato terminou",
@@ -58,6 +59,7 @@ REASONS: dict[Lang, dict[str, str]] = {
         "quota_spent": "the traffic quota of this cycle is used up",
         "quota_renewed": "a new cycle of the traffic quota has begun",
         "quota_changed": "the plan, its quota or the reset day changed",
+        "rates_changed": "the plan or a good payer's bonus changed the speed",
         "surplus": "one line more than the plan allows",
         "ended": "the contract has ended",
     },

@@ -8,6 +8,7 @@ Source: public holidays from the library `holidays`; bank days after FEBRABAN's 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from billing.policy import Policy
 
@@ -75,6 +76,8 @@ def add_bank_days(calendar: Calendar, day: date, count: int) -> date:
     return day
 
 
+# A billing run asks for the same few days a million times.
+@lru_cache(maxsize=4096)
 def local_instant(day: date, at: time, zone: tzinfo) -> datetime:
     """The instant of a local wall time; one that a gap skips is moved to after the gap."""
     wall = datetime.combine(day, at, zone)

@@ -227,7 +227,8 @@ class AccessDecided:
 
     `reason` is the verdict's where the level changed. Where only the quota did: `quota_spent`, it
     is used up until `quota_spent_until`; `quota_renewed`, its cycle is over; `quota_changed`,
-    another plan, quota or reset day lifts the throttle within the cycle.
+    another plan, quota or reset day lifts the throttle within the cycle. `rates_changed`: another
+    plan or a good payer's bonus grants the same level at other rates.
     """
 
     contract_id: int

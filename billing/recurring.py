@@ -46,7 +46,8 @@ def propose(
 ) -> Proposal:
     """The invoice due on `due_on`: every day not billed yet, up to what that invoice pays for.
 
-    An end of the contract within that makes it the final invoice, on which all that waits is put.
+    The end of the contract makes it the final invoice, on which all that waits is put. Days after
+    an end that is still to come are on none.
 
     Args:
         subscription: what the contract is billed from.
@@ -59,8 +60,8 @@ def propose(
     end = due_on
     if subscription.mode is Mode.ADVANCE:
         end = cycle_of(due_on, subscription.due_days).ends_on
-    if subscription.ended_on is not None:
-        end = min(end, subscription.ended_on)
+    if subscription.stops_on is not None:
+        end = min(end, subscription.stops_on)
     end = max(end, subscription.billed_until)
     span = list(pieces(subscription, subscription.billed_until, end))
     look_until = subscription.ended_on or issue_on(due_on, terms.issue_days_before)
@@ -164,10 +165,19 @@ def _discounts(
                 span[-1].until_on,
                 conditional=discount.conditional,
             )
-    for line in charged if reward is not None and reward.free_service else ():
-        if reward is not None and line.service == reward.free_service:
+    free = [line for line in charged if reward is not None and line.service == reward.free_service]
+    # Suspended days of it were given back already.
+    back = -sum(
+        line.amount_cents
+        for line in credited
+        if free and line.service == free[0].service and line.from_on and line.from_on >= first
+    )
+    for line in free:
+        cents = max(0, line.amount_cents - back)
+        back -= line.amount_cents - cents
+        if cents:
             title = f"Bônus de bom pagador: {line.description}"
-            yield replace(line, description=title, amount_cents=-line.amount_cents)
+            yield replace(line, description=title, amount_cents=-cents)
 
 
 def _discount_cents(subscription: Subscription, discount: Discount, span: Sequence[Piece]) -> int:

@@ -20,14 +20,13 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """What a good payer has: a part of the price, a product for nothing, a faster line.
+    """What a good payer has on the invoice: a part of the price, a product for nothing.
 
-    `speed_percent` is added to the plan's full rates; it costs nothing and is on no invoice.
+    A quicker line is on none; `Terms.reward_speed_percent` says by how much.
     """
 
     basis_points: int = 0
     free_service: str = ""
-    speed_percent: int = 0
 
 
 def in_time(paid: Paid, calendar: Calendar) -> bool:

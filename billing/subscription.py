@@ -77,7 +77,8 @@ class Subscription:
 
     Attributes:
         started_on: the first day with service.
-        ended_on: the first day without; None: no end is known.
+        ended_on: the first day without; None: it has not ended.
+        ends_on: the same of an end that is still to come.
         billed_until: the first day that no invoice pays for yet.
         credited_until: the first day of which it was not looked yet whether it was suspended.
     """
@@ -89,12 +90,18 @@ class Subscription:
     credited_until: date
     mode: Mode = Mode.ARREARS
     ended_on: date | None = None
+    ends_on: date | None = None
     addons: tuple[Addon, ...] = ()
     discounts: tuple[Discount, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
     outages: tuple[Outage, ...] = ()
     extras: tuple[Extra, ...] = ()
     reward: Reward | None = None
+
+    @property
+    def stops_on(self) -> date | None:
+        """The first day without service, past or to come."""
+        return self.ended_on or self.ends_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class Piece:
 def pieces(subscription: Subscription, from_on: date, until_on: date) -> Iterator[Piece]:
     """The days of a span on which the contract ran, cycle by cycle."""
     day = max(from_on, subscription.started_on)
-    end = until_on if subscription.ended_on is None else min(until_on, subscription.ended_on)
+    end = until_on if subscription.stops_on is None else min(until_on, subscription.stops_on)
     while day < end:
         cycle = cycle_of(day, subscription.due_days)
         piece = Piece(cycle, day, min(end, cycle.ends_on))

@@ -48,16 +48,19 @@ def penalty(
     ended_on: date,
     why: Leaving = Leaving.CUSTOMER,
     *,
+    told_on: date | None = None,
     moving_is_free: bool = True,
 ) -> int:
     """What leaving on `ended_on` (the first day without service) costs, in cents.
+
+    The seven days run until the customer says so, on `told_on` if that was before the end.
 
     >>> term = MinimumTerm(date(2026, 1, 1), date(2027, 1, 1), 600_00)
     >>> penalty(term, date(2026, 8, 31))
     20219
     """
     total, left = (term.until_on - term.from_on).days, (term.until_on - ended_on).days
-    regretted = term.away_from_shop and ended_on - term.from_on <= REGRET_DAYS
+    regretted = term.away_from_shop and (told_on or ended_on) - term.from_on <= REGRET_DAYS
     excused = why is Leaving.PROVIDER_BREACH or (why is Leaving.MOVED and moving_is_free)
     if left <= 0 or regretted or excused:
         return 0

@@ -22,6 +22,7 @@ class Terms:
         reward_invoices: so many invoices in a row paid in time make a good payer (rule 15).
         reward_basis_points: what a good payer has off the price (rule 15); 0: nothing.
         reward_service: code of a product that a good payer has for nothing; empty: none.
+        reward_speed_percent: what a good payer's full rates are raised by, 0 to 100 (rule 15).
         bound_factor: an invoice above so many monthly prices is parked (rule 16).
         bound_lines: and so is one with more lines for one service (rule 16).
         outage_minutes: a longer outage is credited (rule 14).
@@ -38,6 +39,7 @@ class Terms:
     reward_invoices: int = 6
     reward_basis_points: int = 0
     reward_service: str = ""
+    reward_speed_percent: int = 0
     bound_factor: int = 3
     bound_lines: int = 15
     outage_minutes: int = 30

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import insert, select, update
 
-from api import billing_run
+from api import billing_run, issuing
 from api.http import billing_models as bodies
 from api.http import fields
 from api.http.answers import Page
@@ -190,7 +190,7 @@ async def release(
         )
         terms = (await uow.desk()).terms
         horizon = found["due_on"] + timedelta(days=terms.issue_days_before)
-        await billing_run.bill_in(caller.house, uow, found["contract_id"], horizon)
+        await issuing.bill_in(caller.house, uow, found["contract_id"], horizon)
         row = (await uow.connection.execute(query.where(parked_invoices.c.id == id))).mappings()
         await uow.audit("invoice.released", f"parked_invoice:{id}", {"flaws": found["flaws"]})
         return 200, bodies.ParkedAnswer.model_validate(dict(row.one()))

@@ -185,6 +185,8 @@ class Ending(Body):
     model_config = example({"why": "customer"})
 
     why: Leaving
+    # The last day with service, up to 60 days ahead; left out, today is the first without.
+    last_day: Day | None = None
 
 
 class BillingMode(Body):
@@ -221,6 +223,7 @@ class TermsBody(Body):
     reward_invoices: Annotated[int, Field(strict=True, ge=1, le=60)] = 6
     reward_basis_points: BasisPoints = 0
     reward_service: Annotated[str, Field(max_length=32)] = ""
+    reward_speed_percent: Percent = 0
     bound_factor: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
     bound_lines: Annotated[int, Field(strict=True, ge=1, le=100)] = 15
     outage_minutes: Annotated[int, Field(strict=True, ge=0, le=1_440)] = 30
@@ -257,12 +260,14 @@ class OutageAnswer(BaseModel):
 
 
 class EndAnswer(BaseModel):
-    """`penalty_cents` is null for those who may not see what anyone owes."""
+    """Both amounts are null for those who may not see what anyone owes."""
 
     contract_id: int
     ended_on: date
     penalty_cents: int | None
     invoice_id: int | None
+    # Of days that were billed ahead, by credit notes; what of it was paid is customer credit.
+    given_back_cents: int | None
 
 
 class ProposedLine(BaseModel):

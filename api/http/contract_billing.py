@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from api import billing_run, booklet, booklet_page, contract_changes
+from api import booklet, booklet_page, contract_changes, ending, issuing
 from api.http import billing_models as bodies
 from api.http import fields
 from api.http.idempotency import IdempotencyKey, once
@@ -34,6 +34,8 @@ Number = Annotated[int, Path(ge=1, le=fields.ID_MAX)]
 Selling = Annotated[Caller, Depends(require(Permission.WRITE_CONTRACTS))]
 Invoicing = Annotated[Caller, Depends(require(Permission.WRITE_INVOICES))]
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
+# Of an end, from those who may not read what anyone owes.
+_HIDDEN = {"penalty_cents": None, "given_back_cents": None}
 
 
 async def _changed(
@@ -92,7 +94,7 @@ async def read_billing(
     )
     if due_on is None:
         return answer
-    proposal = billing_run.proposal_of(billed, due_on, desk.terms, today)
+    proposal = issuing.proposal_of(billed, due_on, desk.terms, today)
     return answer.model_copy(
         update={
             "issue_on": issue_on(due_on, desk.terms.issue_days_before),
@@ -307,9 +309,10 @@ async def agree_term(request: Request, id: Id, body: bodies.Term, caller: Sellin
 @router.post(
     "/contracts/{id}/termination",
     status_code=201,
-    summary="End a contract today, with its final invoice",
-    description="The days used, all lines that wait, and the penalty of the minimum term. Today is"
-    " the first day without service.",
+    summary="End a contract today or after a last day, with its final invoice",
+    description="The days used, all lines that wait, and the penalty of the minimum term. What was"
+    " billed ahead is given back by credit notes. An end to come is done by the run of its day;"
+    " telling it anew changes it.",
     response_model=bodies.EndAnswer,
     responses=responses(404, 409),
 )
@@ -317,16 +320,28 @@ async def terminate(
     request: Request, id: Id, body: bodies.Ending, caller: Selling, key: IdempotencyKey = None
 ) -> JSONResponse:
     async def change(uow: Uow) -> bodies.EndAnswer:
-        ended_on, cents, invoice_id = await contract_changes.end(
-            caller.house, uow, id, body.why, caller.identity.name
+        ended = await ending.end(
+            caller.house, uow, id, body.why, caller.identity.name, body.last_day
         )
-        shown = cents if caller.may(Permission.READ_DEBT) else None
-        return bodies.EndAnswer(
-            contract_id=id, ended_on=ended_on, penalty_cents=shown, invoice_id=invoice_id
-        )
+        shown = asdict(ended) | ({} if caller.may(Permission.READ_DEBT) else _HIDDEN)
+        return bodies.EndAnswer.model_validate({"contract_id": id, **shown})
 
     route = "POST /contracts/{id}/termination"
     return await _changed(request, caller, key, route, body, id, change)
+
+
+@router.delete(
+    "/contracts/{id}/termination",
+    summary="Withdraw an end that is still to come",
+    response_model=bodies.Done,
+    responses=responses(404, 409),
+)
+async def withdraw_end(request: Request, id: Id, caller: Selling) -> JSONResponse:
+    async def change(uow: Uow) -> bodies.Done:
+        await ending.withdraw(caller.house, uow, id, caller.identity.name)
+        return bodies.Done(contract_id=id, from_on=uow.clock.now().date())
+
+    return await _changed(request, caller, None, "DELETE termination", None, id, change, 200)
 
 
 @router.post(

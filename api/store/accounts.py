@@ -1,6 +1,6 @@
-"""Reading a payer's account under lock."""
+"""Reading payers' accounts under lock, one or many at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import quotas
 from api.store.invoices import invoice_of
+from api.store.rates import RATES
 from api.store.renegotiation import read_agreement, read_dispute, read_pause
 from api.store.rungs import read_rungs
 from billing.access import Level, Rates
@@ -17,15 +18,19 @@ from billing.invoice import Invoice
 from billing.payer import AuthorKind, PromiseState
 
 _LOCK = text("select id from subscribers where id = :subscriber_id for update")
+# In one order, so that two who lock many never wait for each other in a circle.
+_LOCK_FREE = text("""
+select id from subscribers where id = any(cast(:subscriber_ids as bigint[]))
+ order by id for update skip locked
+""")
 
 # All tables in one statement: each round trip more would stand between a payer and the line.
 # The last promise of each contract says all that rule 9 asks about earlier ones.
 _EVERYTHING = text(f"""
 with own as materialized (
-    select c.*, p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps, p.quota_down_bps,
-           p.quota_up_bps, {quotas.METERED}
+    select c.*, {RATES}, {quotas.METERED}
     from contracts c join plans p on p.id = c.plan_id
-    where c.subscriber_id = :subscriber_id
+    where c.subscriber_id = any(cast(:subscriber_ids as bigint[]))
 ), promised as materialized (
     select distinct on (contract_id) * from promises
     where contract_id in (select id from own)
@@ -52,23 +57,27 @@ with own as materialized (
            or i.id in (select unnest(array[invoice_id, frozen_id]) from contested
                        where state = 'open')
            or i.id = any(cast(:also as bigint[])))
+), listed as materialized (
+    select id::text as key from owed union select invoice_id::text from contested
 )
-select
-    (select jsonb_agg(to_jsonb(own) order by id) from own) as contracts,
-    (select jsonb_agg(to_jsonb(owed) order by due_on, id) from owed) as invoices,
-    (select jsonb_agg(to_jsonb(n) order by n.id) from notices n
-     where n.subscriber_id = :subscriber_id
-       and n.amounts_cents ?| array(
-           select id::text from owed union select invoice_id::text from contested)) as notices,
-    (select jsonb_agg(to_jsonb(promised) order by id) from promised) as promises,
-    (select jsonb_agg(to_jsonb(h) order by h.id) from holds h
-     where h.contract_id in (select id from own) and h.expires_at > :now) as holds,
-    (select jsonb_agg(to_jsonb(agreed) order by id) from agreed) as agreements,
-    (select jsonb_agg(to_jsonb(contested) order by id) from contested) as disputes,
-    (select jsonb_agg(to_jsonb(s) order by s.id) from pauses s
-     where s.contract_id in (select id from own)) as pauses,
-    (select -coalesce(sum(cents), 0)::bigint from ledger_postings
-     where account = 'credit:' || :subscriber) as credit_cents
+select 'contracts' as part, null::date as due_on, id, to_jsonb(own) as row from own
+union all select 'invoices', due_on, id, to_jsonb(owed) from owed
+union all select 'notices', null, id, to_jsonb(n) from notices n
+  where n.subscriber_id = any(cast(:subscriber_ids as bigint[]))
+    and exists (select from jsonb_object_keys(n.amounts_cents) as of_notice(key)
+                where key in (select key from listed))
+union all select 'promises', null, id, to_jsonb(promised) from promised
+union all select 'holds', null, id, to_jsonb(h) from holds h
+  where h.contract_id in (select id from own) and h.expires_at > :now
+union all select 'agreements', null, id, to_jsonb(agreed) from agreed
+union all select 'disputes', null, id, to_jsonb(contested) from contested
+union all select 'pauses', null, id, to_jsonb(s) from pauses s
+  where s.contract_id in (select id from own)
+union all select 'credit', null, payer.id,
+    (select to_jsonb(-sum(cents)::bigint) from ledger_postings
+     where account = 'credit:' || payer.id)
+  from unnest(cast(:subscriber_ids as bigint[])) as payer(id)
+order by due_on nulls first, id
 """)  # noqa: S608 -- no text but our own constants
 
 Row = Mapping[str, Any]
@@ -90,21 +99,54 @@ async def load(
     """
     if await connection.scalar(_LOCK, {"subscriber_id": subscriber_id}) is None:
         raise LookupError(f"there is no subscriber {subscriber_id}")
-    # Not in the statement above: its snapshot may be older than the lock that it waited for.
-    found = await connection.execute(
+    found = await _read(connection, [subscriber_id], now, also)
+    return found[subscriber_id]
+
+
+async def load_free(
+    connection: AsyncConnection, subscriber_ids: Collection[int], now: datetime
+) -> dict[int, Account]:
+    """Lock many payers and read their accounts; one whom somebody else has locked is left out."""
+    asked = {"subscriber_ids": list(subscriber_ids)}
+    free = (await connection.execute(_LOCK_FREE, asked)).scalars().all()
+    return await _read(connection, free, now)
+
+
+async def _read(
+    connection: AsyncConnection,
+    subscriber_ids: Sequence[int],
+    now: datetime,
+    also: Sequence[int] = (),
+) -> dict[int, Account]:
+    # Not in the statement that locks: its snapshot may be older than a lock that it waited for.
+    rows = await connection.execute(
         _EVERYTHING,
         {
-            "subscriber_id": subscriber_id,
-            "subscriber": str(subscriber_id),
+            "subscriber_ids": list(subscriber_ids),
             "now": now,
             "also": list(also),
             **quotas.cycles(now.date()),
         },
     )
-    return _account(subscriber_id, found.one()._asdict(), now.tzinfo, now.date())
+    everything = rows.all()
+    payers = {r.id: r.row["subscriber_id"] for r in everything if r.part == "contracts"}
+    parts: dict[int, dict[str, list[Any]]] = {number: {} for number in subscriber_ids}
+    for part, _, number, row in everything:
+        if part == "credit":
+            payer = number
+        elif part == "notices":
+            payer = row["subscriber_id"]
+        else:
+            payer = payers[number if part == "contracts" else row["contract_id"]]
+        parts[payer].setdefault(part, []).append(row)
+    return {
+        number: _account(number, found, now.tzinfo, now.date()) for number, found in parts.items()
+    }
 
 
-def _account(subscriber_id: int, found: Row, zone: tzinfo | None, today: date) -> Account:
+def _account(
+    subscriber_id: int, found: Mapping[str, Sequence[Any]], zone: tzinfo | None, today: date
+) -> Account:
     def instant(value: str) -> datetime:
         return datetime.fromisoformat(value).astimezone(zone)
 
@@ -183,15 +225,15 @@ def _account(subscriber_id: int, found: Row, zone: tzinfo | None, today: date) -
 
     return Account(
         subscriber_id=subscriber_id,
-        credit_cents=found["credit_cents"],
-        contracts=tuple(map(contract, found["contracts"] or ())),
-        invoices=tuple(map(invoice, found["invoices"] or ())),
-        notices=tuple(map(notice, found["notices"] or ())),
-        promises=tuple(map(promise, found["promises"] or ())),
-        holds=tuple(map(hold, found["holds"] or ())),
-        agreements=tuple(read_agreement(row, instant) for row in found["agreements"] or ()),
-        disputes=tuple(read_dispute(row, instant) for row in found["disputes"] or ()),
-        pauses=tuple(read_pause(row, instant) for row in found["pauses"] or ()),
+        credit_cents=found["credit"][0] or 0,
+        contracts=tuple(map(contract, found.get("contracts", ()))),
+        invoices=tuple(map(invoice, found.get("invoices", ()))),
+        notices=tuple(map(notice, found.get("notices", ()))),
+        promises=tuple(map(promise, found.get("promises", ()))),
+        holds=tuple(map(hold, found.get("holds", ()))),
+        agreements=tuple(read_agreement(row, instant) for row in found.get("agreements", ())),
+        disputes=tuple(read_dispute(row, instant) for row in found.get("disputes", ())),
+        pauses=tuple(read_pause(row, instant) for row in found.get("pauses", ())),
     )
 
 

@@ -1,6 +1,6 @@
 """Rows of the billing runs: who is due, what ran, what is parked."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,22 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import billing_runs, contract_billing, parked_invoices
 from api.store.chain import plain
+from api.store.tables import contracts
 from api.store.uow import Uow
 from billing.invoice import Line
 from billing.recurring import Proposal
 
 _PLAN_CHANGES = text("""
-update contracts c set plan_id = p.plan_id
-  from contract_plans p
- where p.contract_id = c.id and p.plan_id <> c.plan_id and c.ended_on is null
+select c.id, p.plan_id from contracts c join contract_plans p on p.contract_id = c.id
+ where p.plan_id <> c.plan_id and c.ended_on is null
    and p.from_on = (select max(q.from_on) from contract_plans q
        where q.contract_id = c.id and q.from_on <= :today)
 """)
 
 
-async def apply_plan_changes(connection: AsyncConnection, today: date) -> None:
-    """Let each contract have the plan that it is billed for today."""
-    await connection.execute(_PLAN_CHANGES, {"today": today})
+async def plan_changes(connection: AsyncConnection, today: date) -> dict[int, int]:
+    """The plan that each contract is billed for today, where it has another one still."""
+    rows = await connection.execute(_PLAN_CHANGES, {"today": today})
+    return {row.id: row.plan_id for row in rows}
 
 
 async def due_count(connection: AsyncConnection, horizon: date) -> int:
@@ -110,6 +111,22 @@ async def parked(connection: AsyncConnection, contract_id: int, due_on: date) ->
     )
     row = found.one_or_none()
     return Parked(row.id, row.state) if row is not None else None
+
+
+async def with_parked(connection: AsyncConnection, contract_ids: Collection[int]) -> set[int]:
+    """Those of the contracts of which an invoice is parked, or released and not issued yet."""
+    found = await connection.scalars(
+        select(parked_invoices.c.contract_id).where(
+            parked_invoices.c.contract_id.in_(contract_ids), parked_invoices.c.state != "issued"
+        )
+    )
+    return set(found)
+
+
+async def payers(connection: AsyncConnection, contract_ids: Collection[int]) -> list[int]:
+    """Who pays for these contracts."""
+    query = select(contracts.c.subscriber_id).distinct().where(contracts.c.id.in_(contract_ids))
+    return list(await connection.scalars(query))
 
 
 async def park(uow: Uow, contract_id: int, proposal: Proposal) -> None:

@@ -199,6 +199,19 @@ minimum_terms = Table(
     CheckConstraint("penalty_cents >= 0", name="penalty"),
 )
 
+# Ends that are still to come, and whose they were: the run of the day does what they ask for.
+contract_endings = Table(
+    "contract_endings",
+    metadata,
+    Column("contract_id", BigInteger, ForeignKey("contracts.id"), primary_key=True),
+    # The first day without service.
+    Column("ends_on", Date, nullable=False, index=True),
+    Column("told_on", Date, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    CheckConstraint("why in ('customer', 'provider_breach', 'moved')", name="why"),
+)
+
 billing_runs = Table(
     "billing_runs",
     metadata,
@@ -223,6 +236,8 @@ billed_cycles = Table(
     _of("invoice_id", "invoices.id", null=True),
     Column("billed_from", Date, nullable=False),
     Column("billed_until", Date, nullable=False),
+    # From which day on its invoice gave back suspended days.
+    Column("credited_from", Date, nullable=False),
     UniqueConstraint("invoice_id"),
 )
 

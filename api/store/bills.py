@@ -1,14 +1,31 @@
 """Rows of bills: what a payer of several contracts is sent as one, for each due date."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.tables import bills, contracts, invoices
 from billing.account import Account
+
+_MAKE = text("""
+insert into bills (subscriber_id, due_on, made_at)
+select m.subscriber_id, m.due_on, :made_at
+  from unnest(cast(:ids as bigint[]), cast(:dues as date[])) as m(subscriber_id, due_on)
+on conflict do nothing
+""")
+_FIND = text("""
+select b.subscriber_id, b.due_on, b.id
+  from unnest(cast(:ids as bigint[]), cast(:dues as date[])) as m(subscriber_id, due_on)
+  join bills b on b.subscriber_id = m.subscriber_id and b.due_on = m.due_on
+""")
+
+
+def is_billed_jointly(payer: Account) -> bool:
+    """Whether the payer's invoices come as bills: one of one running contract gets them alone."""
+    return sum(contract.ended_on is None for contract in payer.contracts) > 1
 
 
 async def bill_for(
@@ -18,12 +35,22 @@ async def bill_for(
 
     None: a payer of one running contract gets the invoice alone. The payer must be under lock.
     """
-    if sum(contract.ended_on is None for contract in payer.contracts) < 2:
+    if not is_billed_jointly(payer):
         return None
-    row = {"subscriber_id": payer.subscriber_id, "due_on": due_on}
-    await connection.execute(insert(bills).values(**row, made_at=made_at).on_conflict_do_nothing())
-    found: int | None = await connection.scalar(select(bills.c.id).filter_by(**row))
-    return found
+    place = (payer.subscriber_id, due_on)
+    return (await bills_for(connection, [place], made_at))[place]
+
+
+async def bills_for(
+    connection: AsyncConnection, places: Collection[tuple[int, date]], made_at: datetime
+) -> dict[tuple[int, date], int]:
+    """The bills of payers under lock and due dates, made if need be."""
+    if not places:
+        return {}
+    ids, dues = zip(*places, strict=True)
+    asked = {"ids": list(ids), "dues": list(dues)}
+    await connection.execute(_MAKE, asked | {"made_at": made_at})
+    return {(payer, on): number for payer, on, number in await connection.execute(_FIND, asked)}
 
 
 async def payer_of_bill(connection: AsyncConnection, bill_id: int) -> int | None:

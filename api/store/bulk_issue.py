@@ -1,83 +1,135 @@
-"""Many invoices at once, each as `api.store.record` would write it: COPY instead of statements."""
+"""Many payers' new invoices at once, as `api.store.record` would write them: COPY, few statements.
+
+What a run says of nearly everybody is a new invoice, credit that pays of it, and another date of
+review. Whoever has more to say is written fact by fact.
+"""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import chain
 from api.store.bulk import copy_rows, draw_ids
-from api.store.record import Written, invoice_rows, issued_item
+from api.store.invoices import standing_of
+from api.store.record import Written, allocation_row, credit_item, invoice_rows, issued_item
 from api.store.rungs import write_rungs
-from api.store.tables import invoice_lines, invoices, ledger_entries, ledger_postings
-from billing.events import InvoiceIssued, Reviewed
+from api.store.tables import (
+    allocations,
+    invoice_lines,
+    invoices,
+    ledger_entries,
+    ledger_postings,
+)
+from billing.events import CreditUsed, Fact, InvoiceIssued, Reviewed
+from billing.ledger import Entry
+
+Bulk = InvoiceIssued | CreditUsed | Reviewed
 
 _NOW = select(func.now())
 _LOOKS = text("""
 update contracts c
    set reason = m.reason, rungs = m.rungs, review_on = m.review_on
-  from unnest(cast(:ids as bigint[]), cast(:reasons as text[]), cast(:rungs as jsonb[]),
-    cast(:reviews as timestamptz[])) as m(id, reason, rungs, review_on)
+  from jsonb_to_recordset(cast(:looks as jsonb))
+    as m(id bigint, reason text, rungs jsonb, review_on timestamptz)
  where c.id = m.id
 """)
 _ENTRY = ("id", "kind", "at", "reference", "correlation_id", "recorded_wall", "document")
 _POSTING = ("entry_id", "position", "account", "cents")
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A new invoice on a contract that nothing else came of but another date of review."""
-
-    fact: InvoiceIssued
-    looked: Reviewed | None
+def bulk(facts: Sequence[Fact]) -> list[Bulk] | None:
+    """The facts, if all of them can be written at once with those of other payers."""
+    known = [fact for fact in facts if isinstance(fact, Bulk)]
+    return known if len(known) == len(facts) else None
 
 
-async def write(
-    connection: AsyncConnection, issued: Sequence[Issued], correlation_id: str
-) -> Written:
-    """Write invoices, lines, entries and looks, inside the caller's transaction."""
-    written = Written()
-    entry_ids = await draw_ids(connection, ledger_entries, len(issued))
-    now = (await connection.execute(_NOW)).scalar_one()
-    rows, lines, entries, postings = [], [], [], []
-    for entry_id, item in zip(entry_ids, issued, strict=True):
-        invoice, entry = item.fact.invoice, item.fact.entry
-        row, own = invoice_rows(invoice)
-        document = chain.document({"invoices": [row], "invoice_lines": own})
-        rows.append(row)
-        lines += own
-        entries.append(
+@dataclass(slots=True)
+class _Rows:
+    correlation_id: str
+    now: datetime
+    written: Written = field(default_factory=Written)
+    invoices: dict[int, dict[str, Any]] = field(default_factory=dict)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    shares: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[Sequence[object]] = field(default_factory=list)
+    postings: list[Sequence[object]] = field(default_factory=list)
+    looks: dict[int, Reviewed] = field(default_factory=dict)
+
+    def take(self, fact: Bulk, entry_ids: Iterable[int]) -> None:
+        match fact:
+            case InvoiceIssued(invoice=invoice, entry=entry):
+                row, lines = invoice_rows(invoice)
+                document = chain.document({"invoices": [row], "invoice_lines": lines})
+                self.invoices[invoice.id] = row
+                self.lines += lines
+                self._post(entry, document, entry_ids)
+                self.written.audits.append(issued_item(invoice))
+            case CreditUsed(allocation=allocation, entry=entry, invoice=invoice):
+                share, standing = allocation_row(None, allocation), standing_of(invoice)
+                document = chain.document(
+                    {"allocations": [share], "invoices": [{"id": invoice.id, **standing}]}
+                )
+                # Credit pays of the invoice that was issued just before.
+                self.invoices[invoice.id] |= standing
+                self.shares.append(share)
+                self._post(entry, document, entry_ids)
+                self.written.audits.append(credit_item(allocation))
+            case Reviewed():
+                self.looks[fact.contract_id] = fact
+
+    def _post(self, entry: Entry, document: chain.Document, entry_ids: Iterable[int]) -> None:
+        number = next(iter(entry_ids))
+        self.entries.append(
             (
-                entry_id,
+                number,
                 entry.kind,
                 entry.at,
                 entry.reference,
-                correlation_id,
-                now,
+                self.correlation_id,
+                self.now,
                 json.dumps(document),
             )
         )
-        postings += [(entry_id, n, p.account, p.cents) for n, p in enumerate(entry.postings)]
-        written.entries.append(chain.Unsealed(entry_id, entry, correlation_id, now, document))
-        written.audits.append(issued_item(invoice))
-    for table, of in ((invoices, rows), (invoice_lines, lines)):
-        await copy_rows(connection, table, tuple(of[0]), [tuple(row.values()) for row in of])
-    await copy_rows(connection, ledger_entries, _ENTRY, entries)
-    await copy_rows(connection, ledger_postings, _POSTING, postings)
-    await _look(connection, [item.looked for item in issued if item.looked is not None])
-    return written
+        self.postings += [(number, n, p.account, p.cents) for n, p in enumerate(entry.postings)]
+        self.written.entries.append(
+            chain.Unsealed(number, entry, self.correlation_id, self.now, document)
+        )
+
+
+async def write(connection: AsyncConnection, facts: Sequence[Bulk], correlation_id: str) -> Written:
+    """Write the facts of many payers in their order, inside the caller's transaction."""
+    count = sum(not isinstance(fact, Reviewed) for fact in facts)
+    entry_ids = iter(await draw_ids(connection, ledger_entries, count))
+    rows = _Rows(correlation_id, (await connection.execute(_NOW)).scalar_one())
+    for fact in facts:
+        rows.take(fact, entry_ids)
+    for table, of in (
+        (invoices, list(rows.invoices.values())),
+        (invoice_lines, rows.lines),
+        (allocations, rows.shares),
+    ):
+        if of:
+            await copy_rows(connection, table, tuple(of[0]), [tuple(row.values()) for row in of])
+    await copy_rows(connection, ledger_entries, _ENTRY, rows.entries)
+    await copy_rows(connection, ledger_postings, _POSTING, rows.postings)
+    await _look(connection, list(rows.looks.values()))
+    return rows.written
 
 
 async def _look(connection: AsyncConnection, looks: Sequence[Reviewed]) -> None:
     if looks:
-        await connection.execute(
-            _LOOKS,
+        said = [
             {
-                "ids": [look.contract_id for look in looks],
-                "reasons": [look.verdict.reason for look in looks],
-                "rungs": [json.dumps(write_rungs(look.verdict.rungs)) for look in looks],
-                "reviews": [look.verdict.review_on for look in looks],
-            },
-        )
+                "id": look.contract_id,
+                "reason": look.verdict.reason,
+                "rungs": write_rungs(look.verdict.rungs),
+                "review_on": look.verdict.review_on and look.verdict.review_on.isoformat(),
+            }
+            for look in looks
+        ]
+        await connection.execute(_LOOKS, {"looks": json.dumps(said)})

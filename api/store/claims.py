@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.rates import RATES
 from api.store.silence import STALE
 from billing.access import Access, Level, Rates
 from network.device import SessionKey
@@ -168,8 +169,7 @@ select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
        host(s.nas_address) as nas_address, n.coa_port, n.secret, n.dialect,
        s.username, s.acct_session_id, host(s.ipv4) as ipv4, s.nas_port_id,
        c.generation, c.level, c.quota_spent_until is not null as quota_spent,
-       p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps, p.quota_down_bps,
-       p.quota_up_bps,
+       {RATES},
        coalesce(s.applied_level, case when not exists (
            select from access_decisions w
             where w.contract_id = c.id and w.level in ('walled', 'blocked')

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from sqlalchemy import Row, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_GRANTS = """
+from api.store.rates import RATES
+
+_GRANTS = f"""
 select l.id, l.username, l.password, host(l.static_ipv4) as static_ipv4,
        l.delegated_ipv6::text as delegated_ipv6, c.id as contract_id, c.level, c.generation,
        c.quota_spent_until is not null as quota_spent, c.ended_on is not null as ended,
-       p.down_bps, p.up_bps, p.reduced_down_bps, p.reduced_up_bps, p.quota_down_bps,
-       p.quota_up_bps, p.ipv4_pool, p.ipv6_pool, p.simultaneous_use,
+       {RATES}, p.ipv4_pool, p.ipv6_pool, p.simultaneous_use,
        p.simultaneous_policy
   from logins l join contracts c on c.id = l.contract_id join plans p on p.id = c.plan_id
-"""
+"""  # noqa: S608 -- no text but our own constants
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,7 +236,7 @@ class _Pen:
             "state": "posted",
             "suspense_reason": None,
         }
-        shares = [_allocation_row(payment.id, item) for item in fact.allocations]
+        shares = [allocation_row(payment.id, item) for item in fact.allocations]
         standings = [_standing(invoice) for invoice in fact.invoices]
         entry_id = await self._post(
             fact.entry, payments=[row], allocations=shares, invoices=standings
@@ -264,7 +264,7 @@ class _Pen:
             "invoice_id": payment.invoice_id,
             "bill_id": payment.bill_id,
         }
-        shares = [_allocation_row(payment.id, item) for item in fact.allocations]
+        shares = [allocation_row(payment.id, item) for item in fact.allocations]
         standings = [_standing(invoice) for invoice in fact.invoices]
         await self._post(fact.entry, payments=[row], allocations=shares, invoices=standings)
         await self.connection.execute(_UPDATE_PAYMENT, {"which": payment.id, **_without_id(row)})
@@ -278,12 +278,10 @@ class _Pen:
         )
 
     async def _credit_used(self, fact: CreditUsed) -> None:
-        share, standing = _allocation_row(None, fact.allocation), _standing(fact.invoice)
+        share, standing = allocation_row(None, fact.allocation), _standing(fact.invoice)
         await self._post(fact.entry, allocations=[share], invoices=[standing])
         await self._allocate([share], [standing])
-        self.written.tell(
-            "credit.used", f"invoice:{fact.allocation.invoice_id}", **asdict(fact.allocation)
-        )
+        self.written.audits.append(credit_item(fact.allocation))
 
     async def _payment_reversed(self, fact: PaymentReversed) -> None:
         reversal = fact.reversal
@@ -317,7 +315,7 @@ class _Pen:
         }
         shares = [_taken_row(share, "correction_id", correction.id) for share in fact.taken]
         if fact.given is not None:
-            shares.append(_allocation_row(None, fact.given))
+            shares.append(allocation_row(None, fact.given))
         lines = []
         if correction.kind in (CorrectionKind.CREDIT_NOTE, CorrectionKind.DEBIT_NOTE):
             lines.append(_line_row(invoice, len(invoice.lines) - 1))
@@ -482,6 +480,11 @@ def issued_item(invoice: Invoice) -> Item:
     return Item("invoice.issued", f"invoice:{invoice.id}", data)
 
 
+def credit_item(allocation: Allocation) -> Item:
+    """What it says of credit that paid of an invoice."""
+    return Item("credit.used", f"invoice:{allocation.invoice_id}", asdict(allocation))
+
+
 def last_look(verdict: Verdict) -> dict[str, object]:
     return {
         "reason": verdict.reason,
@@ -508,11 +511,21 @@ def invoice_rows(invoice: Invoice) -> tuple[Row, list[Row]]:
 
 def _line_row(invoice: Invoice, position: int) -> Row:
     line = invoice.lines[position]
-    row = {"invoice_id": invoice.id, "position": position, **asdict(line)}
-    return row | {"kind": line.kind.value}
+    return {
+        "invoice_id": invoice.id,
+        "position": position,
+        "description": line.description,
+        "amount_cents": line.amount_cents,
+        "kind": line.kind.value,
+        "service": line.service,
+        "from_on": line.from_on,
+        "until_on": line.until_on,
+        "conditional": line.conditional,
+    }
 
 
-def _allocation_row(payment_id: int | None, allocation: Allocation) -> Row:
+def allocation_row(payment_id: int | None, allocation: Allocation) -> Row:
+    """The row of an allocation. `payment_id` None: from customer credit."""
     return {
         "payment_id": payment_id,
         **asdict(allocation),
@@ -530,7 +543,7 @@ def _taken_row(share: Share, cause: str, cause_id: int) -> Row:
         -part.principal_cents,
         -part.discount_cents,
     )
-    return _allocation_row(share.payment_id, taken) | {cause: cause_id}
+    return allocation_row(share.payment_id, taken) | {cause: cause_id}
 
 
 def _standing(invoice: Invoice) -> Row:

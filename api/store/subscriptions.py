@@ -32,8 +32,9 @@ class Billed:
 
 _CONTRACTS = text("""
 select c.id, c.subscriber_id, c.due_day, c.plan_id, c.ended_on, c.generation, c.level,
-       b.mode, b.started_on, b.billed_until, b.credited_until, b.next_due_on
+       b.mode, b.started_on, b.billed_until, b.credited_until, b.next_due_on, e.ends_on
   from contract_billing b join contracts c on c.id = b.contract_id
+  left join contract_endings e on e.contract_id = c.id
  where b.contract_id = any(cast(:ids as bigint[]))
 """)
 _DUE_DAYS = text("""
@@ -103,6 +104,7 @@ async def load(
             credited_until=row["credited_until"],
             mode=Mode(row["mode"]),
             ended_on=row["ended_on"],
+            ends_on=row["ends_on"],
             addons=tuple(map(_addon, products[contract_id])),
             discounts=tuple(map(_discount, discounts[contract_id])),
             suspensions=suspensions(
@@ -243,6 +245,7 @@ class Mark:
     invoice_id: int | None
     billed_from: date
     billed_until: date
+    credited_from: date
     credited_until: date
     next_due_on: date | None
     extra_ids: tuple[int, ...] = ()
@@ -250,9 +253,11 @@ class Mark:
 
 
 _CYCLES = text("""
-insert into billed_cycles (contract_id, due_on, invoice_id, billed_from, billed_until)
+insert into billed_cycles
+    (contract_id, due_on, invoice_id, billed_from, billed_until, credited_from)
 select * from unnest(cast(:contract_ids as bigint[]), cast(:due_ons as date[]),
-    cast(:invoice_ids as bigint[]), cast(:froms as date[]), cast(:untils as date[]))
+    cast(:invoice_ids as bigint[]), cast(:froms as date[]), cast(:untils as date[]),
+    cast(:credited as date[]))
 """)
 _PROGRESS = text("""
 update contract_billing b
@@ -288,6 +293,7 @@ async def mark(connection: AsyncConnection, marks: Sequence[Mark]) -> None:
             "invoice_ids": [item.invoice_id for item in marks],
             "froms": [item.billed_from for item in marks],
             "untils": [item.billed_until for item in marks],
+            "credited": [item.credited_from for item in marks],
         },
     )
     await connection.execute(

@@ -197,10 +197,13 @@ contracts = Table(
     _instant("review_on"),
     # The day of month on which the traffic quota starts anew; null: the due day.
     Column("quota_reset_day", SmallInteger),
+    # What a good payer's full rates are raised by.
+    Column("speed_bonus_percent", SmallInteger, nullable=False, server_default="0"),
     # The quota is used up until this local day begins; null: it is not.
     Column("quota_spent_until", Date),
     CheckConstraint("due_day between 1 and 31", name="due_day"),
     CheckConstraint("quota_reset_day between 1 and 31", name="quota_reset_day"),
+    CheckConstraint("speed_bonus_percent between 0 and 100", name="speed_bonus_percent"),
     CheckConstraint(f"level in {LEVELS}", name="level"),
     CheckConstraint("generation > 0", name="generation"),
     Index("ix_contracts_review_on", "review_on", postgresql_where=text("review_on is not null")),

@@ -2,7 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -270,9 +278,13 @@ class Uow:
         written = await record.write(self.connection, payer, facts, self.correlation_id)
         self._keep(written)
 
-    async def record_issued(self, issued: Sequence[bulk_issue.Issued]) -> None:
-        """Write many new invoices, each on another payer's account; one at least."""
-        self._keep(await bulk_issue.write(self.connection, issued, self.correlation_id))
+    async def record_many(self, facts: Sequence[bulk_issue.Bulk]) -> None:
+        """Write the facts of many payers at once; one at least is a new invoice."""
+        self._keep(await bulk_issue.write(self.connection, facts, self.correlation_id))
+
+    async def free_accounts(self, subscriber_ids: Collection[int]) -> dict[int, Account]:
+        """The same of many payers, locked too, without those whom somebody else has locked."""
+        return await accounts.load_free(self.connection, subscriber_ids, self.clock.now())
 
     async def record_suspense(self, payment: Payment, reason: str, entry: Entry) -> None:
         """Keep money that nobody can be credited with yet, with the reason why."""

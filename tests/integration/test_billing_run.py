@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from api import billing_run, commands
-from api.billing_run import BadUntil, RunGoesOn, bill_one, run
+from api.billing_run import BadUntil, RunGoesOn, run
 from api.enforce import Enforcer
 from api.failures import Refused
 from api.house import House
+from api.issuing import Tally, bill_one
+from api.issuing_many import bill_batch
 from api.rehearsal_clock import ClockMover
-from api.store import plain_payers
 from api.store.billing_tables import (
     billed_cycles,
     billing_runs,
@@ -25,9 +26,20 @@ from api.store.billing_tables import (
     plan_components,
     waiting_lines,
 )
-from api.store.renegotiation import agreements, disputes, pauses
-from api.store.tables import audit_log, contracts, invoice_lines, invoices, ledger_entries
+from api.store.renegotiation import disputes, pauses
+from api.store.tables import (
+    audit_log,
+    bills,
+    contracts,
+    invoice_lines,
+    invoices,
+    ledger_entries,
+    notices,
+    usage_days,
+)
 from api.verify import verify
+from billing.account import clear_payment, draw_notice, place_hold, prove_notice, take_promise
+from billing.payer import Hold, Payment, Promise
 from config.settings import Settings
 from radius.client import DynauthClient
 from tests.support.database import Added, add_contract, add_plan, make_house
@@ -172,10 +184,10 @@ async def test_both_roads_write_the_same_rows(house: House) -> None:
             from_on=date(2026, 1, 1),
         ),
     )
-    await billing_run._prepare(house)
+    await billing_run._prepare(house, "corr", "test")
     assert not await bill_one(house, alone.contract_id, DUE, "corr", "test")
-    tally = billing_run._Tally()
-    assert await billing_run._bill_batch(house, [bulk.contract_id], DUE, "corr", "test", tally) == (
+    tally = Tally()
+    assert await bill_batch(house, [bulk.contract_id], DUE, "corr", "test", tally) == (
         [],
         [],
     )
@@ -245,52 +257,159 @@ async def _told(house: House, added: Added) -> dict[str, Any]:
     }
 
 
-async def test_who_has_credit_or_several_contracts_is_billed_alone(house: House) -> None:
+async def test_contracts_of_one_payer_due_on_a_day_are_one_bill(house: House) -> None:
+    plan = await add_plan(house, price_cents=99_90)
+    first = await add_contract(house, plan)
+    second = await add_contract(house, plan, subscriber_id=first.subscriber_id)
+    other_day = await add_contract(house, plan, subscriber_id=first.subscriber_id, due_day=5)
+    alone = await add_contract(house, plan)
+    assert (await bill(house)).invoices == 4
+    (late, joint) = sorted(await rows(house, bills), key=lambda row: row["due_on"])
+    assert (late["due_on"], joint["due_on"]) == (date(2026, 12, 5), DUE)
+    found = {row["contract_id"]: row for row in await rows(house, invoices)}
+    assert found[first.contract_id]["bill_id"] == joint["id"]
+    assert found[second.contract_id]["bill_id"] == joint["id"]
+    assert found[other_day.contract_id]["bill_id"] == late["id"]
+    assert found[alone.contract_id]["bill_id"] is None
+    assert await sound(house)
+
+
+async def test_a_run_and_an_invoice_alone_give_one_bill(house: House) -> None:
+    """Whether contracts are billed together or one of them is billed alone."""
     plan = await add_plan(house)
     first = await add_contract(house, plan)
-    await add_contract(house, plan, subscriber_id=first.subscriber_id)
-    await billing_run._prepare(house)
-    tally = billing_run._Tally()
-    _, alone = await billing_run._bill_batch(house, [first.contract_id], DUE, "c", "t", tally)
-    assert alone == [first.contract_id]
-    assert (await bill(house)).invoices == 2
+    second = await add_contract(house, plan, subscriber_id=first.subscriber_id)
+    await billing_run._prepare(house, "corr", "test")
+    await bill_one(house, first.contract_id, DUE, "c", "t")
+    await bill_batch(house, [second.contract_id], DUE, "c", "t", Tally())
+    (bill_row,) = await rows(house, bills)
+    assert [row["bill_id"] for row in await rows(house, invoices)] == [bill_row["id"]] * 2
     assert await sound(house)
 
 
-async def test_a_payer_of_several_contracts_has_one_bill(house: House) -> None:
-    first = await add(house)
-    plan_id = await add_plan(house)
-    await add_contract(house, plan_id, subscriber_id=first.subscriber_id, due_day=10)
-    await bill(house)
-    issued = await rows(house, invoices)
-    assert len(issued) == 2
-    assert len({item["bill_id"] for item in issued} - {None}) == 1
+async def _crowd(house: House) -> list[Added]:
+    """One of each kind that runs meet: plain, in debt, walled, promised, held, with credit."""
+    plan = await add_plan(house, price_cents=99_90)
+    metered = await add_plan(house, quota_octets=10, quota_down_bps=1_000, quota_up_bps=1_000)
+    crowd = [await add_contract(house, plan, policy="simple") for _ in range(8)]
+    crowd.append(await add_contract(house, metered, policy="simple"))
+    crowd.append(await add_contract(house, plan, subscriber_id=crowd[0].subscriber_id))
+    # Enrolled first: who has an invoice by then is billed by hand.
+    await billing_run._prepare(house, "corr", "test")
+    for added in crowd[1:6]:
+        await issue(house, added.contract_id, date(2026, 11, 10), 50_00)
+    row = {"contract_id": crowd[8].contract_id, "day": START.date()}
+    await write(house, insert(usage_days).values(**row, down_octets=99, up_octets=0))
+    async with house.uow("test", "crowd") as uow:
+        desk = await uow.desk()
+        for added in crowd[2:6]:
+            account = await uow.account(added.subscriber_id)
+            account, facts = draw_notice(account, await uow.draw("notices"), desk)
+            await uow.record(account, facts)
+        drawn = update(notices).where(notices.c.channel.is_(None))
+        await uow.connection.execute(drawn.values(channel="email", content_sha256=b"x"))
+        for added in crowd[3:6]:
+            account = await uow.account(added.subscriber_id)
+            (notice,) = account.notices
+            account, facts = prove_notice(account, notice.id, START - timedelta(days=9), desk)
+            await uow.record(account, facts)
+        for added in crowd[4:5]:
+            promise = Promise(
+                await uow.draw("promises"), added.contract_id, START, date(2026, 11, 25), "x", ()
+            )
+            account, facts = take_promise(await uow.account(added.subscriber_id), promise, desk)
+            await uow.record(account, facts)
+        ahead = START + timedelta(days=30)
+        number = await uow.draw("holds")
+        hold = Hold(number, crowd[5].contract_id, "x", "y", START, ahead)
+        account, facts = place_hold(await uow.account(crowd[5].subscriber_id), hold, desk)
+        await uow.record(account, facts)
+        for added, cents in ((crowd[6], 20_00), (crowd[7], 500_00)):
+            money = Payment(
+                id=await uow.draw("payments"),
+                provider="manual",
+                external_id=f"paid-{added.contract_id}",
+                amount_cents=cents,
+                method="cash",
+                reference="",
+                paid_at=START,
+                cleared_at=START,
+                invoice_id=None,
+            )
+            account, facts = clear_payment(await uow.account(added.subscriber_id), money, desk)
+            await uow.record(account, facts)
+    return crowd
+
+
+async def test_many_accounts_are_read_as_each_alone_is(house: House) -> None:
+    crowd = await _crowd(house)
+    payers = {added.subscriber_id for added in crowd}
+    async with house.uow("test", "read") as uow:
+        many = await uow.free_accounts(payers)
+        alone = {number: await uow.account(number) for number in payers}
+    assert many == alone
+    assert {c.access.level for a in many.values() for c in a.contracts} == {"full", "walled"}
+    assert any(a.promises for a in many.values())
+    assert any(a.holds for a in many.values())
+    assert any(c.meter is not None for a in many.values() for c in a.contracts)
+    assert sorted(a.credit_cents for a in many.values())[-2:] == [20_00, 500_00]
+
+
+async def test_a_batch_issues_what_one_at_a_time_would(house: House) -> None:
+    batch, single = await _crowd(house), await _crowd(house)
+    await move(house, "2026-11-30T10:00:00-03:00")
+    ids = [added.contract_id for added in batch]
+    assert await bill_batch(house, ids, DUE, "c", "t", Tally()) == ([], [])
+    for added in single:
+        assert not await bill_one(house, added.contract_id, DUE, "c", "t")
+    told = [await _standing(house, added) for added in batch]
+    assert told == [await _standing(house, added) for added in single]
+    assert [one["paid"] for one in told[6:8]] == [20_00, 59_94]
+    assert {one["level"] for one in told} == {"full", "walled"}
     assert await sound(house)
 
 
-@pytest.mark.parametrize("kind", ["pause", "dispute", "agreement"])
-async def test_who_waits_for_a_day_of_its_own_is_billed_alone(house: House, kind: str) -> None:
-    """Else that day would be forgotten by the look that every invoice ends with."""
-    added = await add(house)
+async def _standing(house: House, added: Added) -> dict[str, Any]:
+    """How a contract and its last invoice stand, by what is the same for its like."""
+    own = invoices.c.contract_id == added.contract_id
+    found = (await rows(house, invoices, own))[-1]
+    (contract,) = await rows(house, contracts, contracts.c.id == added.contract_id)
+    of_invoice = ("due_on", "state", "amount_cents", "discount_cents", "paid_in_time_cents")
+    of_contract = ("level", "reason", "rungs", "review_on", "generation", "quota_spent_until")
+    lines = await rows(house, invoice_lines, invoice_lines.c.invoice_id == found["id"])
+    return {
+        **{name: found[name] for name in of_invoice},
+        **{name: contract[name] for name in of_contract},
+        "paid": found["paid_cents"],
+        "jointly": found["bill_id"] is not None,
+        "lines": [(line["kind"], line["from_on"], line["amount_cents"]) for line in lines],
+    }
+
+
+@pytest.mark.parametrize("kind", ["pause", "dispute"])
+async def test_a_day_that_somebody_waits_for_outlives_a_batch(house: House, kind: str) -> None:
+    """Else it would be forgotten by the look that every invoice ends with."""
+    many, alone = await add(house), await add(house)
+    await billing_run._prepare(house, "corr", "test")
     made = house.clock.now()
-    row: dict[str, Any] = {"contract_id": added.contract_id, "author": "ana"}
-    async with house.uow("test", "seed") as uow:
+    for added in (many, alone):
+        row: dict[str, Any] = {"contract_id": added.contract_id, "author": "ana"}
         if kind == "pause":
             days = {"from_on": DUE, "until_on": DUE + timedelta(days=40)}
-            await uow.connection.execute(insert(pauses).values(**row, **days, asked_at=made))
-        elif kind == "dispute":
+            await write(house, insert(pauses).values(**row, **days, asked_at=made))
+        else:
             number = await issue(house, added.contract_id, DUE)
             row |= {"invoice_id": number, "cents": 1, "frozen_cents": 1, "reason": "x"}
-            row |= {"opened_at": made, "state": "open"}
-            await uow.connection.execute(insert(disputes).values(row))
-            await uow.connection.execute(update(invoices).values(state="disputed"))
-        else:
-            row |= {"state": "offered", "offered_at": made, "valid_until": DUE}
-            row |= {"proposal": {}, "simulation": {}, "old_invoice_ids": []}
-            await uow.connection.execute(insert(agreements).values(row))
-    async with house.uow("test", "read") as uow:
-        found = await plain_payers.lock_plain(uow.connection, [added.contract_id], made)
-    assert found == {}
+            await write(house, insert(disputes).values(**row, opened_at=made, state="open"))
+            disputed = update(invoices).where(invoices.c.id == number)
+            await write(house, disputed.values(state="disputed"))
+    await move(house, "2026-11-30T10:00:00-03:00")
+    await bill_batch(house, [many.contract_id], DUE, "c", "t", Tally())
+    await bill_one(house, alone.contract_id, DUE, "c", "t")
+    told = await _standing(house, many)
+    assert told == await _standing(house, alone)
+    if kind == "pause":
+        assert told["review_on"] is not None
 
 
 async def test_what_is_absurd_is_parked_once_and_issued_when_it_is_right(house: House) -> None:

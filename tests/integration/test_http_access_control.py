@@ -40,6 +40,7 @@ MATRIX = {
     "POST /contracts/{id}/products": "an",
     "POST /contracts/{id}/products/{number}/end": "an",
     "POST /contracts/{id}/termination": "an",
+    "DELETE /contracts/{id}/termination": "an",
     "POST /contracts/{id}/discounts": "af",
     "POST /contracts/{id}/one-off-lines": "af",
     "POST /contracts/{id}/installation": "af",

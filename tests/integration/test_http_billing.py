@@ -259,23 +259,129 @@ async def test_the_end_of_a_contract(house: House, admin: httpx.AsyncClient) -> 
         assert await verify(house, connection) == []
 
 
-async def test_an_end_that_leaves_us_owing_is_parked(
+async def in_advance(admin: httpx.AsyncClient, number: int) -> None:
+    path = f"/api/v1/contracts/{number}/billing"
+    assert (await admin.put(path, json={"mode": "advance"})).status_code == 200
+    await bill(admin, "2027-02-10")
+    assert await invoices(admin, number) == [("2027-02-10", [99_90])]
+    assert (await admin.put(path, json={"mode": "advance"})).status_code == 409
+
+
+@pytest.mark.parametrize(("paid", "credit", "state"), [(True, 64_22, "paid"), (False, 0, "open")])
+async def test_what_was_billed_ahead_goes_back_by_a_credit_note(
+    house: House, admin: httpx.AsyncClient, paid: bool, credit: int, state: str
+) -> None:
+    """18 of 28 days of 99.90; what was paid is credit, what was not is owed no more."""
+    number = await contract(house)
+    await in_advance(admin, number)
+    (invoice,) = (await get(admin, f"/invoices?contract_id={number}"))["items"]
+    if paid:
+        money = {"invoice_id": invoice["id"], "amount_cents": 99_90, "method": "cash"}
+        await post(admin, "/payments", money | {"reference": "r"})
+    await at(house, "2027-02-20T09:00:00-03:00")
+    ended = await post(admin, f"/contracts/{number}/termination", {"why": "moved"})
+    assert (ended["invoice_id"], ended["given_back_cents"]) == (None, 64_22)
+    invoice = await get(admin, f"/invoices/{invoice['id']}")
+    assert [line["amount_cents"] for line in invoice["lines"]] == [99_90, -64_22]
+    assert (invoice["amount_cents"], invoice["state"]) == (35_68, state)
+    async with house.uow("test", "read") as uow:
+        account = await uow.account(await uow.payer_of_contract(number))
+    assert account.credit_cents == credit
+    assert (await get(admin, "/parked-invoices?state=parked"))["items"] == []
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_a_penalty_is_asked_for_beside_what_goes_back(
     house: House, admin: httpx.AsyncClient
 ) -> None:
     number = await contract(house)
-    body = {"mode": "advance"}
-    path = f"/api/v1/contracts/{number}/billing"
-    assert (await admin.put(path, json=body)).status_code == 200
-    await bill(admin, "2027-02-10")
-    assert await invoices(admin, number) == [("2027-02-10", [99_90])]
-    assert (await admin.put(path, json=body)).status_code == 409
+    await in_advance(admin, number)
+    term = {"from_on": "2027-02-10", "until_on": "2028-02-10", "penalty_cents": 36_50}
+    path = f"/api/v1/contracts/{number}/minimum-term"
+    assert (await admin.put(path, json=term)).status_code == 200
     await at(house, "2027-02-20T09:00:00-03:00")
-    ended = await post(admin, f"/contracts/{number}/termination", {"why": "moved"})
-    assert ended["invoice_id"] is None
-    (parked,) = (await get(admin, "/parked-invoices?state=parked"))["items"]
-    assert (parked["flaws"], parked["amount_cents"]) == (["negative"], -64_22)
-    refused = await post(admin, f"/parked-invoices/{parked['id']}/release", None, 409)
-    assert "negative" in refused["detail"]
+    ended = await post(admin, f"/contracts/{number}/termination", {"why": "customer"})
+    assert (ended["penalty_cents"], ended["given_back_cents"]) == (35_50, 64_22)
+    assert await invoices(admin, number) == [
+        ("2027-02-10", [99_90, -64_22]),
+        ("2027-03-10", [35_50]),
+    ]
+
+
+async def test_a_last_day_ahead_is_done_by_the_run_of_the_day_after(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    path = f"/contracts/{number}/termination"
+    for wrong in ("2027-02-09", "2027-04-12"):
+        refused = await post(admin, path, {"why": "customer", "last_day": wrong}, 409)
+        assert "from 2027-02-10 to 2027-04-11" in refused["detail"]
+    told = await post(admin, path, {"why": "customer", "last_day": "2027-02-25"})
+    assert (told["ended_on"], told["invoice_id"]) == ("2027-02-26", None)
+    assert (await admin.delete(f"/api/v1{path}")).status_code == 200
+    assert (await admin.delete(f"/api/v1{path}")).status_code == 409
+    await post(admin, path, {"why": "customer", "last_day": "2027-03-19"})
+    # The invoice of its last whole cycle is issued as ever, the next one not beyond the end.
+    await bill(admin, "2027-02-28")
+    await at(house, "2027-03-05T09:00:00-03:00")
+    assert (await get(admin, f"/contracts/{number}"))["ended_on"] is None
+    await at(house, "2027-03-20T00:00:00-03:00")
+    ran = await bill(admin, "2027-03-20")
+    assert (ran["invoices"], ran["failed"]) == (1, [])
+    assert (await get(admin, f"/contracts/{number}"))["ended_on"] == "2027-03-20"
+    assert await invoices(admin, number) == [
+        ("2027-03-10", [99_90]),
+        # 10 of 31 days.
+        ("2027-04-10", [32_23]),
+    ]
+    assert (await bill(admin, "2027-12-31"))["id"] is None
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_an_end_takes_the_unpaid_rest_of_a_booklet_back(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    await post(admin, f"/contracts/{number}/booklet", {"invoices": 4})
+    await at(house, "2027-02-20T09:00:00-03:00")
+    await post(admin, f"/contracts/{number}/termination", {"why": "customer"})
+    found = (await get(admin, f"/invoices?contract_id={number}"))["items"]
+    assert [i["state"] for i in found] == ["void"] * 4 + ["open"]
+    assert [line["amount_cents"] for line in found[4]["lines"]] == [35_68]
+
+
+@pytest.mark.parametrize(
+    ("why", "told_on", "last_day", "cents"),
+    [
+        # sold at the door: within seven days of the sale, whenever the last day is
+        ("customer", "2027-02-17", None, 0),
+        ("customer", "2027-02-17", "2027-02-28", 0),
+        ("customer", "2027-02-18", None, 357_00),
+        ("provider_breach", "2027-02-18", None, 0),
+        # the penalty declines until the last day
+        ("customer", "2027-02-18", "2027-02-27", 347_00),
+    ],
+)
+async def test_whom_the_minimum_term_binds(
+    house: House,
+    admin: httpx.AsyncClient,
+    why: str,
+    told_on: str,
+    last_day: str | None,
+    cents: int,
+) -> None:
+    """Money rule 11; CDC art. 49."""
+    number = await contract(house)
+    term = {"from_on": "2027-02-10", "until_on": "2028-02-10", "penalty_cents": 365_00}
+    path = f"/api/v1/contracts/{number}/minimum-term"
+    assert (await admin.put(path, json=term | {"away_from_shop": True})).status_code == 200
+    await at(house, f"{told_on}T09:00:00-03:00")
+    ended = await post(
+        admin, f"/contracts/{number}/termination", {"why": why, "last_day": last_day}
+    )
+    assert ended["penalty_cents"] == cents
 
 
 async def test_what_is_parked_for_its_size_may_be_released(
@@ -385,6 +491,29 @@ async def test_a_booklet_is_issued_ahead_and_a_change_issues_its_unpaid_rest_ane
     await post(admin, path, {"invoices": 13}, 422)
     async with house.store.reading() as connection:
         assert await verify(house, connection) == []
+
+
+async def test_a_good_payer_has_a_product_that_the_contract_never_had(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """Money rule 15: free value-added service, told on the invoice with its price."""
+    await post(admin, "/products", {"code": "filmes", "name": "Filmes", "price_cents": 19_90})
+    terms = {"reward_invoices": 1, "reward_service": "filmes"}
+    assert (await admin.put("/api/v1/terms", json=terms)).status_code == 200
+    number = await contract(house)
+    await bill(admin, "2027-02-28")
+    await at(house, "2027-03-09T09:00:00-03:00")
+    money = {"amount_cents": 99_90, "method": "pix", "reference": "m", "invoice_id": 1}
+    await post(admin, "/payments", money)
+    for until in ("2027-03-31", "2027-04-30"):
+        await at(house, f"{until}T09:00:00-03:00")
+        await bill(admin, until)
+    assert [lines for _, lines in await invoices(admin, number)] == [
+        [99_90],
+        # It begins with the cycle after it was earned.
+        [99_90],
+        [99_90, 19_90, -19_90],
+    ]
 
 
 async def test_a_good_payer_has_a_part_of_the_price_and_loses_it_by_paying_late(

@@ -296,6 +296,9 @@ def test_a_good_payer_has_a_part_of_the_price_or_a_product_for_nothing() -> None
         reward=Reward(free_service="filmes"),
     )
     assert cents_of(bill, "2026-09-10") == [99_90, 20_00, -20_00]
+    # 10 of 31 days without access: of both; what costs nothing gives nothing back.
+    away = replace(bill, suspensions=(out("2026-08-20", "2026-08-30"),))
+    assert cents_of(away, "2026-09-10") == [99_90, 20_00, -13_55, -32_23, -6_45]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,15 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
+    op.add_column(
+        "contracts",
+        sa.Column("speed_bonus_percent", sa.SmallInteger(), server_default="0", nullable=False),
+    )
+    op.create_check_constraint(
+        op.f("ck_contracts_speed_bonus_percent"),
+        "contracts",
+        "speed_bonus_percent between 0 and 100",
+    )
     op.create_table(
         "billing_runs",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -181,12 +190,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_minimum_terms")),
     )
     op.create_table(
+        "contract_endings",
+        sa.Column("contract_id", sa.BigInteger(), nullable=False),
+        sa.Column("ends_on", sa.Date(), nullable=False),
+        sa.Column("told_on", sa.Date(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "why in ('customer', 'provider_breach', 'moved')", name=op.f("ck_contract_endings_why")
+        ),
+        sa.ForeignKeyConstraint(
+            ["contract_id"], ["contracts.id"], name=op.f("fk_contract_endings_contract_id")
+        ),
+        sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_contract_endings")),
+    )
+    op.create_index(op.f("ix_contract_endings_ends_on"), "contract_endings", ["ends_on"])
+    op.create_table(
         "billed_cycles",
         sa.Column("contract_id", sa.BigInteger(), nullable=False),
         sa.Column("due_on", sa.Date(), nullable=False),
         sa.Column("invoice_id", sa.BigInteger(), nullable=True),
         sa.Column("billed_from", sa.Date(), nullable=False),
         sa.Column("billed_until", sa.Date(), nullable=False),
+        sa.Column("credited_from", sa.Date(), nullable=False),
         sa.ForeignKeyConstraint(
             ["contract_id"], ["contracts.id"], name=op.f("fk_billed_cycles_contract_id")
         ),
@@ -283,6 +309,7 @@ _TABLES = (
     "parked_invoices",
     "outage_contracts",
     "billed_cycles",
+    "contract_endings",
     "minimum_terms",
     "discounts",
     "contract_products",
@@ -297,6 +324,7 @@ _TABLES = (
 
 
 def downgrade() -> None:
+    op.drop_column("contracts", "speed_bonus_percent")
     op.drop_column("plans", "withdrawn_on")
     for table in _TABLES:
         op.drop_table(table)
