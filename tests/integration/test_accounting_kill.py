@@ -11,12 +11,13 @@ from contextlib import closing
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
 from api.house import House
 from api.shipper import Shipper
-from tests.support.database import add_nas, make_house
+from tests.support.database import add_nas, libpq, make_house
 from tests.support.killed_accounting import Outcome, kill_under_load
 
 pytestmark = pytest.mark.anyio
@@ -62,19 +63,33 @@ def check_acknowledged(outcome: Outcome) -> None:
 
 
 def kill_shippers(url: str, data_dir: Path, journals: Path) -> None:
-    """Start one after the other on the same journals and kill each at some moment of its work."""
+    """Start one after the other on the same journals and kill each at some moment of its work.
+
+    The last one when something is known to be shipped, so that a slow machine proves as much.
+    """
     chance = random.Random(SEED)
     context = multiprocessing.get_context("spawn")
-    for _ in range(SHIPPER_KILLS):
+    for number in range(SHIPPER_KILLS):
         begun = context.Event()
         process = context.Process(target=_ship, args=(url, data_dir, journals, begun))
         process.start()
         try:
             assert begun.wait(30), "the shipper did not start"
             time.sleep(chance.uniform(0.0, 0.3))
+            if number == SHIPPER_KILLS - 1:
+                await_first_row(url)
         finally:
             process.kill()
             process.join()
+
+
+def await_first_row(url: str) -> None:
+    """Until a session stands in PostgreSQL."""
+    deadline = time.monotonic() + 30
+    with psycopg.connect(libpq(url), autocommit=True) as connection:
+        while connection.execute("select from sessions limit 1").fetchone() is None:
+            assert time.monotonic() < deadline, "the shipper ships nothing"
+            time.sleep(0.005)
 
 
 def _ship(url: str, data_dir: Path, journals: Path, begun: Event) -> None:
