@@ -215,7 +215,7 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
     await made.store.close()
 
 
-@pytest.mark.parametrize("seed", (0, 1, 2, 15, 26, 29))
+@pytest.mark.parametrize("seed", [0, 1, 2, 15, 26, 29])
 async def test_each_day_and_line_is_paid_for_once(house: House, seed: int) -> None:
     plans = [await add_plan(house, price_cents=cents) for cents in (99_90, 149_90, 59_99)]
     life = Life(house, await add_contract(house, plans[0], policy="simple"), plans, seed)
