@@ -6,9 +6,10 @@ saying what is still due, and the next one does the rest.
 """
 
 import asyncio
+import gc
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -113,7 +114,8 @@ async def run(
                         progress(tally.done, max(total, tally.done))
 
         # The database writes one batch while the next is worked out.
-        await _together(work, AT_ONCE)
+        with _few_collections():
+            await _together(work, AT_ONCE)
         if not (tally.done or tally.parked or failed):
             async with house.uow(actor, correlation_id) as uow:
                 await billing_rows.forget_run(uow.connection, run_id)
@@ -176,6 +178,17 @@ async def _together(work: Callable[[], Awaitable[None]], count: int) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """A batch's values live as long as it does: looking at them every 700 costs a fifth more."""
+    usual = gc.get_threshold()
+    gc.set_threshold(50_000, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import typer
 
+from api import crashpoints
 from api.compose import open_house, prepare
 from api.failures import Refused
 from api.house import House
@@ -22,6 +23,7 @@ from config.settings import Settings
 @asynccontextmanager
 async def _house(settings: Settings) -> AsyncIterator[House]:
     """A prepared house; an embedded server that only this command needed is stopped again."""
+    crashpoints.arm(settings.crash_at, settings.data_dir)
     named = settings.database_url.get_secret_value()
     found_running = bool(named) or await asyncio.to_thread(embedded.running, settings.data_dir)
     try:
