@@ -299,7 +299,11 @@ def test_an_ended_contract_is_left_alone_but_its_debt_can_be_paid() -> None:
     payer = noticed(issued((1, "2026-09-01")), "2026-09-04 09:00")
     ended = replace(only(payer), ended_on=day("2026-09-05"))
     payer = replace(payer, contracts=(ended,))
-    assert review(payer, desk("2026-09-21 08:00")) == (payer, ())
+    # The ladder's date of review is forgotten once, and that is all.
+    left, facts = review(payer, desk("2026-09-21 08:00"))
+    assert left == replace(payer, contracts=(replace(ended, review_on=None),))
+    assert [type(fact) for fact in facts] == [Reviewed]
+    assert review(left, desk("2026-09-22 08:00")) == (left, ())
     assert notice_due(replace(payer, notices=()), desk("2026-09-21 08:00")) == {}
     paid, facts = clear_payment(
         payer, payment(200_00, "2026-09-21 08:00"), desk("2026-09-21 08:00")
