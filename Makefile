@@ -7,6 +7,9 @@ SEED ?=
 YEARS ?=
 SECONDS_EACH ?= 60
 
+# Tests that only compute: they run beside those that wait for processes and sockets.
+REASONED := tests/unit tests/property tests/vectors tests/sim
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test check bench sim fuzz clean
 
@@ -41,7 +44,10 @@ run: $(VENV)/.compiled ## serve: embedded PostgreSQL, RADIUS and API, until Ctrl
 test: $(VENV)/.tests ## all tests (installs Debian packages they need when root)
 	@bash tests/support/packages.sh
 	@$(MAKE) --no-print-directory $(VENV)/.compiled
-	@$(BIN)/python -m pytest
+	@nice -n 19 $(BIN)/python -m pytest $(REASONED) >$(VENV)/reasoned.log 2>&1 & reasoned=$$!; \
+	  $(BIN)/python -m pytest $(addprefix --ignore=,$(REASONED)); judged=$$?; \
+	  wait $$reasoned; reasoned=$$?; cat $(VENV)/reasoned.log; \
+	  exit $$((judged || reasoned))
 
 check: $(VENV)/.tests ## formatter, linter, types, import contracts
 	@$(BIN)/ruff format --check --no-cache .

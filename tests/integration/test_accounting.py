@@ -349,7 +349,7 @@ async def test_two_nodes_told_of_one_session_at_once_count_all_of_it_once(
         calls += 1
         first = calls == 1
         await accounting.keep(*arguments)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while first and not await telling.rows(
                 "select from pg_stat_activity where wait_event_type = 'Lock'"
             ):
