@@ -34,11 +34,10 @@ _REJECT: Final = int(Code.ACCESS_REJECT)
 _CLASS_HEAD: Final = attribute(CLASS, bytes(OCTETS))[:2]
 _TOO_MANY: Final = attribute(REPLY_MESSAGE, b"Simultaneous use limit reached")
 
+_RANDOM_OCTETS: Final = 4_096
+
 # What to send where, and for how many seconds to hold it back. A plain tuple, for speed.
 Reply: TypeAlias = tuple[bytes, Address, float]
-
-
-_RANDOM_OCTETS: Final = 4_096
 
 
 class Access:
