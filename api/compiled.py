@@ -19,8 +19,8 @@ import typer
 
 _SOURCES: Final = Path(__file__).resolve().parent.parent / "radius"
 _MODULES: Final = (
-    *("access", "accounting", "clients", "codec", "counters", "credentials", "door", "errors"),
-    *("grant", "guesses", "mapped", "presence", "recorder", "replay", "server"),
+    *("access", "accounting", "clients", "codec", "counters", "credentials", "datagrams", "door"),
+    *("errors", "grant", "guesses", "mapped", "presence", "recorder", "replay", "server"),
     *("session_class", "sparse_log", "table", "worker"),
 )
 _DONE: Final = "complete"

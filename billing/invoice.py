@@ -82,6 +82,8 @@ class Invoice:
         discount_cents: the conditional discount, once payments in time have earned it.
         paid_in_time_cents: what of `paid_cents` was paid by the date that the discount asks for.
         reopened_at: when a reversal last opened it again; older notices do not cover it any more.
+        late_before: it was late before that gave it this due date. What that had cost stands, and
+            no discount can be earned.
         bill_id: the bill that shows it together with the payer's other contracts; None: alone.
     """
 
@@ -100,6 +102,7 @@ class Invoice:
     discount_cents: int = 0
     paid_in_time_cents: int = 0
     reopened_at: datetime | None = None
+    late_before: bool = False
     bill_id: int | None = None
 
     @property
@@ -156,12 +159,14 @@ def charges(invoice: Invoice, policy: Policy, calendar: Calendar, today: date) -
     """Late charges still owed on `today`: `(fine_cents, interest_cents)`.
 
     Zero until the due date, or the next bank day when it is none, has passed; from then on they
-    count from the due date itself. No charge is counted on a charge.
+    count from the due date itself. No charge is counted on a charge. What lateness had cost before
+    a reversal is owed at once.
     """
-    if invoice.state is not InvoiceState.OPEN or in_time(invoice, calendar, today):
+    if invoice.state is not InvoiceState.OPEN or _earns(invoice, calendar, today):
         return 0, 0
     fine = half_up(Fraction(_fine_base_cents(invoice) * policy.fine_basis_points, 10_000))
-    interest = _interest_cents(invoice, policy, today)
+    # All interest up to today, paid or not.
+    interest = half_up(Fraction(_interest_parts(invoice, policy, calendar, today), INTEREST_PARTS))
     return max(0, fine - invoice.fine_paid_cents), max(0, interest - invoice.interest_paid_cents)
 
 
@@ -170,7 +175,7 @@ def amount_due(invoice: Invoice, policy: Policy, calendar: Calendar, today: date
 
     While the conditional discount can still be earned, less the discount (money rule 5).
     """
-    if in_time(invoice, calendar, today):
+    if _earns(invoice, calendar, today):
         return max(0, invoice.unpaid_cents - _offered_cents(invoice))
     fine, interest = charges(invoice, policy, calendar, today)
     return invoice.unpaid_cents + fine + interest
@@ -193,11 +198,11 @@ def allocate(
     """
     if invoice.state is not InvoiceState.OPEN:
         return invoice, Allocation(invoice.id, 0, 0, 0), cents
-    if in_time(invoice, calendar, paid_on):
+    if _earns(invoice, calendar, paid_on):
         after, allocation = _allocate_in_time(invoice, cents)
     else:
         after, allocation = _allocate_late(invoice, cents, policy, calendar, paid_on)
-    if after.unpaid_cents == 0:
+    if after.unpaid_cents == 0 and charges(after, policy, calendar, paid_on) == (0, 0):
         after = replace(after, state=InvoiceState.PAID)
     return after, allocation, cents - allocation.total_cents
 
@@ -215,13 +220,11 @@ def _allocate_in_time(invoice: Invoice, cents: int) -> tuple[Invoice, Allocation
             fine_base_cents=None if base is None else base - principal,
         )
         return after, Allocation(invoice.id, 0, 0, principal)
-    # All of it was paid in time, so whatever lateness had cost before we knew is given back; but
-    # not what was owed before a reversal gave the invoice its new date.
-    ever_late = invoice.reopened_at is not None
+    # All of it was paid in time, so whatever lateness had cost before we knew is given back.
     allocation = Allocation(
         invoice.id,
-        0 if ever_late else -invoice.interest_paid_cents,
-        0 if ever_late else -invoice.fine_paid_cents,
+        -invoice.interest_paid_cents,
+        -invoice.fine_paid_cents,
         wanted - invoice.paid_cents,
         invoice.amount_cents - wanted,
     )
@@ -230,8 +233,8 @@ def _allocate_in_time(invoice: Invoice, cents: int) -> tuple[Invoice, Allocation
         paid_cents=wanted,
         paid_in_time_cents=wanted,
         discount_cents=allocation.discount_cents,
-        fine_paid_cents=invoice.fine_paid_cents + allocation.fine_cents,
-        interest_paid_cents=invoice.interest_paid_cents + allocation.interest_cents,
+        fine_paid_cents=0,
+        interest_paid_cents=0,
         fine_base_cents=None,
         interest_accrued_parts=0,
         interest_since=None,
@@ -246,7 +249,7 @@ def _allocate_late(
     interest = min(cents, interest_owed)
     fine = min(cents - interest, fine_owed)
     principal = min(cents - interest - fine, invoice.unpaid_cents)
-    after = _reckoned(invoice, policy, paid_on) if principal else invoice
+    after = _reckoned(invoice, policy, calendar, paid_on) if principal else invoice
     after = replace(
         after,
         paid_cents=invoice.paid_cents + principal,
@@ -274,7 +277,7 @@ def release(
     """
     if invoice.state is InvoiceState.OPEN and not in_time(invoice, calendar, today):
         base = _fine_base_cents(invoice)
-        invoice = replace(_reckoned(invoice, policy, today), fine_base_cents=base)
+        invoice = replace(_reckoned(invoice, policy, calendar, today), fine_base_cents=base)
     paid_cents = invoice.paid_cents - part.principal_cents
     return replace(
         invoice,
@@ -287,19 +290,20 @@ def release(
 
 
 def reopened(invoice: Invoice, due_on: date, at: datetime) -> Invoice:
-    """The invoice open again with a new due date, as if nothing of it had ever been late.
+    """The invoice open again with a new due date (money rule 12).
 
-    Charges that stand paid are not asked for a second time.
+    If it had been late before it was paid, what that had cost stands, the fine is not asked for a
+    second time, and interest runs on from the new date: none for the time that it stood paid.
     """
+    late_before = invoice.late_before or invoice.fine_base_cents is not None
     return replace(
         invoice,
         state=InvoiceState.OPEN,
         due_on=due_on,
         reopened_at=at,
-        paid_in_time_cents=invoice.paid_cents,
-        fine_base_cents=None,
-        interest_accrued_parts=invoice.interest_paid_cents * INTEREST_PARTS,
-        interest_since=None,
+        late_before=late_before,
+        paid_in_time_cents=0 if late_before else invoice.paid_cents,
+        interest_since=due_on if late_before else None,
     )
 
 
@@ -313,22 +317,29 @@ def with_line(
     """
     if line.amount_cents > 0 and not in_time(invoice, calendar, today):
         base = _fine_base_cents(invoice)
-        invoice = replace(_reckoned(invoice, policy, today), fine_base_cents=base)
+        invoice = replace(_reckoned(invoice, policy, calendar, today), fine_base_cents=base)
     elif invoice.fine_base_cents is not None:
         base = invoice.fine_base_cents + min(0, line.amount_cents)
         invoice = replace(invoice, fine_base_cents=max(0, base))
     return replace(invoice, lines=(*invoice.lines, line))
 
 
+def _earns(invoice: Invoice, calendar: Calendar, day: date) -> bool:
+    """Whether a payment of that date owes nothing for lateness, and earns a discount."""
+    return in_time(invoice, calendar, day) and not invoice.late_before
+
+
 def _offered_cents(invoice: Invoice) -> int:
     return invoice.conditional_cents if invoice.state is InvoiceState.OPEN else 0
 
 
-def _reckoned(invoice: Invoice, policy: Policy, today: date) -> Invoice:
+def _reckoned(invoice: Invoice, policy: Policy, calendar: Calendar, today: date) -> Invoice:
     """The invoice with its interest fixed up to `today`, before its principal changes."""
+    if in_time(invoice, calendar, today):
+        return invoice
     return replace(
         invoice,
-        interest_accrued_parts=_interest_parts(invoice, policy, today),
+        interest_accrued_parts=_interest_parts(invoice, policy, calendar, today),
         interest_since=max(today, invoice.interest_since or today),
     )
 
@@ -339,12 +350,10 @@ def _fine_base_cents(invoice: Invoice) -> int:
     return invoice.unpaid_cents if base is None else base
 
 
-def _interest_cents(invoice: Invoice, policy: Policy, today: date) -> int:
-    """All interest up to `today`, paid or not. Simple, a month being 30 days."""
-    return half_up(Fraction(_interest_parts(invoice, policy, today), INTEREST_PARTS))
-
-
-def _interest_parts(invoice: Invoice, policy: Policy, today: date) -> int:
+def _interest_parts(invoice: Invoice, policy: Policy, calendar: Calendar, today: date) -> int:
+    """All interest up to `today`. Simple, a month being 30 days."""
+    if in_time(invoice, calendar, today):
+        return invoice.interest_accrued_parts
     days = max(0, (today - (invoice.interest_since or invoice.due_on)).days)
     a_day = invoice.unpaid_cents * policy.interest_month_basis_points
     return invoice.interest_accrued_parts + a_day * days

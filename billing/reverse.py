@@ -44,8 +44,8 @@ def reverse_payment(
     A refund is taken from the customer's credit first, then from what the payment had paid; the
     others from what it had paid first. What credit has been spent on gives the rest. A paid invoice
     that gives anything up is open again, due `chargeback_grace_days` from today, without late
-    charges for the time before, and older notices do not cover it any more; one that was still open
-    keeps its due date.
+    charges for the time that it stood paid, and older notices do not cover it any more; one that
+    was still open keeps its due date.
 
     Raises:
         Refused: it is more than what is left of the payment, or an agreement holds what it paid.
@@ -132,10 +132,7 @@ def _given_up(
         shares.append(share)
     due_on = desk.now.date() + timedelta(days=desk.terms.chargeback_grace_days)
     changed = tuple(
-        # Charges alone that went back are let go: nothing is left for them to count from.
-        reopened(invoice, due_on, desk.now)
-        if invoice.state is InvoiceState.PAID and invoice.rest_cents
-        else invoice
+        reopened(invoice, due_on, desk.now) if invoice.state is InvoiceState.PAID else invoice
         for invoice in after.values()
         if invoice != before[invoice.id]
     )

@@ -104,7 +104,7 @@ def use_credit(account: Account, desk: Desk, reference: str) -> tuple[Account, t
     """
     facts: list[Fact] = []
     for invoice in sorted(account.invoices, key=lambda item: (item.due_on, item.id)):
-        if account.credit_cents > 0 and invoice.unpaid_cents > 0:
+        if account.credit_cents > 0 and invoice.state is InvoiceState.OPEN:
             cause = f"{reference}:invoice:{invoice.id}"
             account, used = _pay_from_credit(account, invoice, desk.now.date(), desk, cause)
             facts += used
@@ -131,7 +131,7 @@ def _spend(account: Account, payment: Payment, cents: int, desk: Desk) -> tuple[
     for invoice in sorted(account.invoices, key=lambda item: _paying_order(item, payment)):
         if cents <= 0:
             break
-        if invoice.unpaid_cents > 0:
+        if invoice.state is InvoiceState.OPEN:
             policy = policy_of(contracts[invoice.contract_id], desk)
             changed, allocation, cents = allocate(invoice, cents, policy, desk.calendar, paid_on)
         elif invoice.state is InvoiceState.WRITTEN_OFF and invoice.id == payment.invoice_id:

@@ -23,8 +23,8 @@ from radius.credentials import Refused, authenticate
 from radius.door import Address, Door, open_datagram
 from radius.errors import LocalError
 from radius.guesses import Guesses
-from radius.presence import Presence
-from radius.replay import PENDING, ReplyCache
+from radius.presence import Ask, Presence
+from radius.replay import PENDING, Key, ReplyCache
 from radius.session_class import OCTETS, Issuer
 from radius.table import Answer, Answers, GrantTable
 
@@ -38,6 +38,30 @@ _RANDOM_OCTETS: Final = 4_096
 
 # What to send where, and for how many seconds to hold it back. A plain tuple, for speed.
 Reply: TypeAlias = tuple[bytes, Address, float]
+
+
+class _Asking:
+    """A login whose password is right, and whose place is asked for together with others'."""
+
+    __slots__ = ("address", "ask", "attributes", "key", "nas", "packet", "username")
+
+    def __init__(
+        self,
+        packet: Packet,
+        nas: Nas,
+        address: Address,
+        key: Key,
+        username: bytes,
+        ask: Ask,
+        attributes: bytes,
+    ) -> None:
+        self.packet = packet
+        self.nas = nas
+        self.address = address
+        self.key = key
+        self.username = username
+        self.ask = ask
+        self.attributes = attributes
 
 
 class Access:
@@ -63,6 +87,7 @@ class Access:
         self._monotonic = monotonic
         self._wall = wall
         self._replies = ReplyCache()
+        self._asking: list[_Asking] = []
         # Counted for each packet, and so told once for all that are answered together.
         self._requests = 0
         self._accepts = 0
@@ -87,6 +112,8 @@ class Access:
                         replies.append(reply)
         except LocalError as error:
             self._door.failed("grant table", error)
+        if self._asking:
+            replies += self._place(now)
         self._counters.bump("access_request", self._requests)
         self._counters.bump("access_accept", self._accepts)
         self._requests = self._accepts = 0
@@ -121,9 +148,25 @@ class Access:
             # The first publish is under way: we cannot know yet who does not exist.
             self._counters.bump("table_incomplete")
             return None
-        delay_s = 0.0
-        attributes = self._decide(packet, nas, address, granted)
-        code = _ACCEPT
+        attributes = self._decide(packet, nas, granted)
+        if granted is not None and granted.sessions_max and not isinstance(attributes, Refused):
+            ask = self._ask(packet, nas, address, granted, attributes)
+            self._asking.append(_Asking(packet, nas, address, key, username, ask, attributes))
+            self._replies.begin(key, packet.authenticator, now)
+            return None
+        return self._reply(packet, nas, address, key, username, attributes, now)
+
+    def _reply(
+        self,
+        packet: Packet,
+        nas: Nas,
+        address: Address,
+        key: Key,
+        username: bytes,
+        attributes: bytes | Refused,
+        now: float,
+    ) -> Reply:
+        code, delay_s = _ACCEPT, 0.0
         if isinstance(attributes, Refused):
             delay_s = self._guesses.delay_s(username, now)
             code, attributes = _REJECT, attributes.attributes
@@ -148,10 +191,8 @@ class Access:
         octets = encode_reply(_ACCEPT, packet, b"", nas.secret, message_authenticator=True)
         return octets, address, 0.0
 
-    def _decide(
-        self, packet: Packet, nas: Nas, address: Address, granted: Answer | None
-    ) -> bytes | Refused:
-        """The attributes of the Accept, or why it is none."""
+    def _decide(self, packet: Packet, nas: Nas, granted: Answer | None) -> bytes | Refused:
+        """The attributes of the Accept, its Class first, or why it is none."""
         if granted is None:
             return Refused(b"", "no such login")
         outcome = authenticate(packet, nas.secret, granted.password)
@@ -159,23 +200,39 @@ class Access:
             return outcome
         if granted.attributes is None:
             raise LocalError(f"login {granted.login_id} has no reply for {nas.dialect}")
-        login_id, generation = granted.login_id, granted.generation
-        mark = self._classes.make(login_id, generation, self._nonce())
-        if granted.sessions_max and not self._place(packet, nas, address, granted, mark):
-            self._counters.bump("simultaneous_use")
-            return Refused(_TOO_MANY, "too many sessions at once")
-        return granted.attributes + _CLASS_HEAD + mark + outcome.attributes
+        mark = self._classes.make(granted.login_id, granted.generation, self._nonce())
+        return _CLASS_HEAD + mark + granted.attributes + outcome.attributes
 
-    def _place(
-        self, packet: Packet, nas: Nas, address: Address, granted: Answer, mark: bytes
-    ) -> bool:
-        """Whether there is room for one more session; if so it is reserved until the Start."""
+    @staticmethod
+    def _ask(packet: Packet, nas: Nas, address: Address, granted: Answer, attributes: bytes) -> Ask:
+        mark = attributes[len(_CLASS_HEAD) : len(_CLASS_HEAD) + OCTETS]
         line = presence.station(packet.first(CALLING_STATION_ID))
-        key, peer = presence.digest(mark), nas.digest(plain(address[0]))
-        places, now = granted.sessions_max, self._wall()
+        peer = nas.digest(plain(address[0]))
+        return Ask(granted.login_id, presence.digest(mark), line, peer, granted.sessions_max)
+
+    def _place(self, now: float) -> list[Reply]:
+        """The replies to those who asked for a place; there is one, reserved until the Start."""
+        asking, self._asking = self._asking, []
         try:
-            return self._presence.take(granted.login_id, key, line, peer, places, now)
+            rooms = self._presence.take([one.ask for one in asking], self._wall())
         except LocalError as error:
             # Who is on cannot be told: nobody is locked out for that.
             self._door.failed("presence", error)
-            return True
+            rooms = [True] * len(asking)
+        replies: list[Reply] = []
+        for one, room in zip(asking, rooms, strict=True):
+            attributes: bytes | Refused = one.attributes
+            if not room:
+                self._counters.bump("simultaneous_use")
+                attributes = Refused(_TOO_MANY, "too many sessions at once")
+            try:
+                reply = self._reply(
+                    *(one.packet, one.nas, one.address, one.key, one.username),
+                    *(attributes, now),
+                )
+            except Exception as error:  # noqa: BLE001 -- it must not end the others' service
+                self._replies.forget(one.key)
+                self._door.failed(plain(one.address[0]), error)
+                continue
+            replies.append(reply)
+        return replies

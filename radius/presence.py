@@ -12,7 +12,7 @@ Row of a login: entries of 33 octets, oldest first.
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
@@ -38,6 +38,24 @@ _RESERVED: Final = 0
 _OPEN: Final = 1
 # Kept for a while: an interim that the Stop overtook must not bring the session back.
 _STOPPED: Final = 2
+
+
+class Ask(NamedTuple):
+    """A place that is asked for.
+
+    Attributes:
+        login_id: whose.
+        key: of the session to come, `digest` of its Class.
+        station: of the equipment, `station`.
+        nas: `digest` of the NAS that asks.
+        sessions_max: how many places there are, at least 1.
+    """
+
+    login_id: int
+    key: bytes
+    station: bytes
+    nas: bytes
+    sessions_max: int
 
 
 class Heard(NamedTuple):
@@ -86,42 +104,22 @@ class Presence:
         self._mapped = Mapped(path, "presence", names, map_bytes=_MAP_BYTES, durable=False)
         self._places, self._restarts = self._mapped.databases
 
-    def take(
-        self, login_id: int, key: bytes, place: bytes, nas: bytes, sessions_max: int, now: float
-    ) -> bool:
-        """Reserve a place for what is about to be accepted; False: all are taken by others.
+    def take(self, asks: Sequence[Ask], now: float) -> list[bool]:
+        """Reserve places for what is about to be accepted; False: all are taken by others.
 
-        Args:
-            login_id: whose.
-            key: of the session to come, `digest` of its Class.
-            place: its `station`.
-            nas: `digest` of the NAS that asks.
-            sessions_max: how many places there are, at least 1.
-            now: seconds since 1970.
+        Together they cost little more than one: to write is dear, and the workers of a node write
+        in turn. `now` is in seconds since 1970.
         """
-        login = _U64.pack(login_id)
-
-        def sort(txn: Txn) -> tuple[list[_Entry], list[_Entry]]:
-            """The entries of this line, and those of others."""
-            entries = self._entries(txn, login, now)
-            mine = [entry for entry in entries if _same_line(entry, place, nas)]
-            return mine, [entry for entry in entries if entry not in mine]
-
-        def change(txn: Txn) -> bool:
-            _, others = sort(txn)
-            if _count(others) >= sessions_max:
-                return False
-            self._put(txn, login, [*others, (key, place, nas, now, _RESERVED)])
-            return True
-
-        mine, others = self._mapped.read(sort)
-        if _count(others) >= sessions_max:
-            return False
-        # Equipment that dials again, as after a power cut, still has its place by its lost line:
-        # to read that is much cheaper than to write.
-        if any(self._ends_at(entry) > now + RESERVED_S for entry in mine):
-            return True
-        return self._mapped.write(change)
+        # Most of those who dial again, as after a power cut, still have their place by their lost
+        # line, and to read that is much cheaper than to write.
+        found = self._mapped.read(lambda txn: [self._look(txn, ask, now) for ask in asks])
+        if None in found:
+            undecided = [ask for ask, room in zip(asks, found, strict=True) if room is None]
+            reserved = iter(
+                self._mapped.write(lambda txn: [self._reserve(txn, ask, now) for ask in undecided])
+            )
+            return [next(reserved) if room is None else room for room in found]
+        return [room is True for room in found]
 
     def hear(self, told: Iterable[Heard], restarts: Iterable[tuple[bytes, float]] = ()) -> None:
         """Take in a batch of accounting records, in one transaction.
@@ -146,6 +144,31 @@ class Presence:
     def close(self) -> None:
         """Let go of it."""
         self._mapped.close()
+
+    def _look(self, txn: Txn, ask: Ask, now: float) -> bool | None:
+        """Whether there is a place, if that can be told without reserving one."""
+        mine, others = self._sort(txn, ask, now)
+        if _count(others) >= ask.sessions_max:
+            return False
+        if any(self._ends_at(entry) > now + RESERVED_S for entry in mine):
+            return True
+        return None
+
+    def _reserve(self, txn: Txn, ask: Ask, now: float) -> bool:
+        _, others = self._sort(txn, ask, now)
+        if _count(others) >= ask.sessions_max:
+            return False
+        entry = (ask.key, ask.station, ask.nas, now, _RESERVED)
+        self._put(txn, _U64.pack(ask.login_id), [*others, entry])
+        return True
+
+    def _sort(self, txn: Txn, ask: Ask, now: float) -> tuple[list[_Entry], list[_Entry]]:
+        """The entries of this line, and those of others."""
+        mine: list[_Entry] = []
+        others: list[_Entry] = []
+        for entry in self._entries(txn, _U64.pack(ask.login_id), now):
+            (mine if _same_line(entry, ask.station, ask.nas) else others).append(entry)
+        return mine, others
 
     def _hear(self, txn: Txn, one: Heard) -> None:
         login = _U64.pack(one.login_id)

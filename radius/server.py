@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from radius.codec import PACKET_OCTETS_MAX
+from radius.datagrams import Datagrams
 from radius.worker import Address, Worker, WorkerSettings
 
 __all__ = ["Worker", "WorkerSettings", "serve"]
@@ -94,6 +94,7 @@ class _Loop:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._datagrams = Datagrams(_ACCT_DRAIN)
         # Rejects that wait: a heap, by when they are due. The number keeps sockets uncompared.
         self._held_back: list[tuple[float, int, socket.socket, bytes, Address]] = []
         self._held_back_ever = 0
@@ -112,12 +113,16 @@ class _Loop:
             How many datagrams were there.
         """
         now = time.monotonic()
-        datagrams = _drain(sock, most)
+        datagrams = self._datagrams.receive(sock, most)
+        if not datagrams:
+            return 0
+        replies: list[tuple[bytes, Address]] = []
         for octets, address, delay_s in self._worker.handle_accesses(datagrams):
             if delay_s:
                 self._hold_back(now + delay_s, sock, octets, address)
             else:
-                self._send(sock, octets, address)
+                replies.append((octets, address))
+        self._send(sock, replies)
         return len(datagrams)
 
     def help(self, neighbours: Sequence[socket.socket]) -> bool:
@@ -126,40 +131,26 @@ class _Loop:
 
     def account(self, sock: socket.socket) -> None:
         """Record together, then answer each."""
-        batch = _drain(sock, _ACCT_DRAIN)
+        batch = self._datagrams.receive(sock, _ACCT_DRAIN)
         self._full_turns = self._full_turns + 1 if len(batch) == _ACCT_DRAIN else 0
         behind = self._full_turns > _BEHIND_TURNS
-        for octets, address in self._worker.handle_accounting(batch, behind=behind):
-            self._send(sock, octets, address)
+        self._send(sock, self._worker.handle_accounting(batch, behind=behind))
 
     def send_held_back(self) -> None:
         """Send the Rejects whose time has come."""
         while self._held_back and self._held_back[0][0] <= time.monotonic():
             _, _, sock, octets, address = heapq.heappop(self._held_back)
-            self._send(sock, octets, address)
+            self._send(sock, [(octets, address)])
 
     def _hold_back(self, due: float, sock: socket.socket, octets: bytes, address: Address) -> None:
         if len(self._held_back) < _HELD_BACK_MAX:  # beyond, silence slows down guessing as well
             self._held_back_ever += 1
             heapq.heappush(self._held_back, (due, self._held_back_ever, sock, octets, address))
 
-    def _send(self, sock: socket.socket, octets: bytes, address: Address) -> None:
-        try:
-            sock.sendto(octets, address)
-        except OSError:  # unreachable, a full buffer, a forged source port 0: the NAS asks again
-            self._worker.count_send_failure()
-
-
-def _drain(sock: socket.socket, most: int) -> list[tuple[bytes, Address]]:
-    """What the kernel holds for this socket, up to `most` datagrams."""
-    datagrams = []
-    receive = sock.recvfrom
-    # One octet more than a packet may have, so that a longer datagram is seen to be longer.
-    octets = PACKET_OCTETS_MAX + 1
-    with contextlib.suppress(OSError):  # nothing left, or an earlier send's error, cleared by this
-        for _ in range(most):
-            datagrams.append(receive(octets))
-    return datagrams
+    def _send(self, sock: socket.socket, replies: Sequence[tuple[bytes, Address]]) -> None:
+        failed = self._datagrams.send(sock, replies)
+        if failed:  # the NAS asks again
+            self._worker.count_send_failures(failed)
 
 
 def _raise_receive_buffer(sock: socket.socket) -> None:

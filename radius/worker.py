@@ -103,9 +103,9 @@ class Worker:
         """The replies to what came to the accounting port; see `Recorder.answer`."""
         return self._recorder.answer(datagrams, behind=behind)
 
-    def count_send_failure(self) -> None:
-        """A reply could not be sent."""
-        self._counters.bump("send_failed")
+    def count_send_failures(self, replies: int) -> None:
+        """So many replies could not be sent."""
+        self._counters.bump("send_failed", replies)
 
     def close(self) -> None:
         """Let go of table, presence, journal and counters."""

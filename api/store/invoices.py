@@ -26,6 +26,7 @@ def invoice_of(row: Row, lines: Iterable[Row]) -> Invoice:
         discount_cents=row["discount_cents"],
         paid_in_time_cents=row["paid_in_time_cents"],
         reopened_at=row["reopened_at"],
+        late_before=row["late_before"],
         bill_id=row["bill_id"],
     )
 
@@ -58,4 +59,5 @@ def standing_of(invoice: Invoice) -> dict[str, object]:
         "discount_cents": invoice.discount_cents,
         "paid_in_time_cents": invoice.paid_in_time_cents,
         "reopened_at": invoice.reopened_at,
+        "late_before": invoice.late_before,
     }

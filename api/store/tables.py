@@ -268,6 +268,7 @@ invoices = Table(
     Column("paid_in_time_cents", BigInteger, nullable=False, server_default="0"),
     # When a reversal opened it again: notices drawn before do not cover it any more.
     _instant("reopened_at"),
+    Column("late_before", Boolean, nullable=False, server_default=false()),
     CheckConstraint(
         "state in ('open', 'paid', 'void', 'renegotiated', 'written_off', 'disputed')",
         name="state",

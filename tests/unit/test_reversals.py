@@ -167,3 +167,46 @@ def test_what_went_back_earns_no_discount_any_more() -> None:
     payer, _ = paid(payer, payment(49_90, "2026-08-27 10:00", 1, 2), "2026-08-27 10:00")
     assert payer.invoices[0].discount_cents == 0
     assert amount_due(payer.invoices[0], policy(), CALENDAR, day("2026-09-01")) == 40_00
+
+
+def test_what_lateness_cost_before_the_payment_is_owed_again_at_once() -> None:
+    bill = replace(
+        invoice(), lines=(Line("Plano", 99_90), Line("Desconto", -10_00, conditional=True))
+    )
+    payer, _ = issue_invoice(account(), bill, desk("2026-08-20 09:00"))
+    money = payment(102_40, "2026-09-16 10:00", 1)  # 15 days late
+    payer, shares = paid(payer, money, "2026-09-16 10:00")
+    assert payer.invoices[0].state is InvoiceState.PAID
+    payer, _ = back(payer, money, shares, "2026-10-01 10:00")
+    (bill,) = payer.invoices
+    # No discount, and no interest until the new date has passed.
+    for asked in ("2026-10-01", "2026-10-06"):
+        assert amount_due(bill, policy(), CALENDAR, day(asked)) == 99_90 + 2_00 + 50
+    assert amount_due(bill, policy(), CALENDAR, day("2026-10-16")) == 99_90 + 2_00 + 83
+    # Of a part paid before the new date interest and fine are met first (Código Civil art. 354).
+    payer, parts = paid(payer, payment(50_00, "2026-10-02 10:00", 1, 2), "2026-10-02 10:00")
+    assert parts[0].allocation == Allocation(1, 50, 2_00, 47_50)
+    assert amount_due(payer.invoices[0], policy(), CALENDAR, day("2026-10-06")) == 52_40
+    # 52.40 for 10 days: 0.1747 on the 0.4995 that are paid as 0.50.
+    assert amount_due(payer.invoices[0], policy(), CALENDAR, day("2026-10-16")) == 52_40 + 17
+    payer, _ = paid(payer, payment(52_57, "2026-10-16 10:00", 1, 3), "2026-10-16 10:00")
+    assert (payer.invoices[0].state, payer.credit_cents) == (InvoiceState.PAID, 0)
+
+
+def test_charges_alone_that_go_back_are_owed_again_and_cut_nobody() -> None:
+    payer, _ = issue_invoice(account(), invoice(), desk("2026-08-20 09:00"))
+    first = payment(2_00, "2026-09-16 10:00", 1)
+    payer, shares = paid(payer, first, "2026-09-16 10:00")
+    payer, more = paid(payer, payment(100_40, "2026-09-16 11:00", 1, 2), "2026-09-16 11:00")
+    assert payer.invoices[0].state is InvoiceState.PAID
+    payer, _ = back(payer, first, (*shares, *more), "2026-10-01 10:00")
+    (bill,) = payer.invoices
+    assert (bill.state, bill.unpaid_cents) == (InvoiceState.OPEN, 0)
+    for asked in ("2026-10-01", "2026-12-01"):
+        assert amount_due(bill, policy(), CALENDAR, day(asked)) == 2_00
+    payer, _ = review(payer, desk("2026-12-01 09:00"))
+    assert payer.contracts[0].access.level is Level.FULL
+    payer, _ = paid(payer, payment(1_50, "2026-12-01 10:00", 1, 3), "2026-12-01 10:00")
+    assert payer.invoices[0].state is InvoiceState.OPEN
+    payer, _ = paid(payer, payment(50, "2026-12-02 10:00", 1, 4), "2026-12-02 10:00")
+    assert (payer.invoices[0].state, payer.credit_cents) == (InvoiceState.PAID, 0)
