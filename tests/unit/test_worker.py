@@ -466,6 +466,38 @@ def test_as_many_as_the_plan_says_and_no_more(tmp_path: Path) -> None:
     assert [mark is not None for mark in taken] == [True, True, True, False, False]
 
 
+def test_a_place_goes_to_one_of_those_who_ask_in_the_same_turn(tmp_path: Path) -> None:
+    bench = limited(tmp_path, sessions_max=2)
+    requests = [pap(number, b"ana", extra=station(b"%d" % number)) for number in range(4)]
+    # The first is sent twice before it is answered: one request, one place, one reply.
+    turn = [(request, NAS) for request in [requests[0], *requests]]
+    with bench.worker as worker:
+        replies = worker.handle_accesses(turn)
+        codes = [
+            believed(octets, request).code
+            for (octets, _, _), request in zip(replies, requests, strict=True)
+        ]
+        assert codes == [Code.ACCESS_ACCEPT] * 2 + [Code.ACCESS_REJECT] * 2
+        counted = bench.counted()
+        assert (counted["duplicate"], counted["simultaneous_use"]) == (1, 2)
+        again = worker.handle_accesses(turn[1:])
+    assert [octets for octets, _, _ in again] == [octets for octets, _, _ in replies]
+
+
+def test_one_whose_reply_cannot_be_written_keeps_no_other_waiting(tmp_path: Path) -> None:
+    bench = limited(tmp_path, sessions_max=9)
+    states = b"".join(attribute(33, bytes(253)) for _ in range(15))
+    states += attribute(33, bytes(190))
+    impossible = pap(1, b"ana", extra=station(b"AA") + states)
+    fine = pap(2, b"ana", extra=station(b"BB"))
+    with bench.worker as worker:
+        ((octets, _, _),) = worker.handle_accesses([(impossible, NAS), (fine, NAS)])
+        assert believed(octets, fine).code == Code.ACCESS_ACCEPT
+        # Ours or theirs to mend, it is tried afresh.
+        assert worker.handle_accesses([(impossible, NAS)]) == []
+        assert bench.counted().get("duplicate", 0) == 0
+
+
 def test_equipment_that_lost_its_line_twice_still_takes_one_place(tmp_path: Path) -> None:
     bench = limited(tmp_path, sessions_max=2)
     with bench.worker:
