@@ -8,7 +8,9 @@ a choice, this is the one made:
 - A cut may start from `cut_from` until just before `cut_until`.
 - While a promise or a hold stands, no step is entered. When a promise is over, the level that the
   dates give comes back at the next allowed instant, with at most one new step.
-- A hold never makes a level milder; debt below the minimum ends every step, hold or not.
+- A hold never makes a level milder; debt below the minimum ends every step, hold or not. A bar
+  (kill switch, guard, stale feed, outage, never-block class) is a hold without an end of its own:
+  whoever lifts it has the contract looked at again.
 - An agreement that waits for its first payment is a hold of its own. When an agreement is broken,
   the steps that stood when it was signed stand again from the next allowed instant for a cut, as
   far as the debt's dates still reach them; their days count from then, since the days in between
@@ -22,6 +24,7 @@ Source: shape after Kill Bill's overdue states (facts, verdict and effect kept a
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from enum import StrEnum
 
 from billing.access import Level
 from billing.calendar import (
@@ -55,6 +58,17 @@ class CoveringNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar(StrEnum):
+    """What stands against any cut, whatever is owed (rules 6 and 10); never against a restore."""
+
+    KILL_SWITCH = "kill_switch"
+    GUARD = "guard"
+    STALE_FEED = "stale_feed"
+    OUTAGE = "outage"
+    NEVER_BLOCK = "never_block"
+
+
+@dataclass(frozen=True, slots=True)
 class Rung:
     """A step that is in force and the local day on which it was really entered (rule 5)."""
 
@@ -72,7 +86,8 @@ class Situation:
 
     `agreed_until` is until when an agreement waits for its first payment. `broken_on` is the day on
     which the last agreement was broken: rungs entered before it wait to stand again.
-    `paused_from` and `paused_until` bound the suspension that the customer asked for.
+    `paused_from` and `paused_until` bound the suspension that the customer asked for. `bars` are
+    what stands against a cut now; the first one is the reason that is told.
     """
 
     receivables: tuple[Receivable, ...]
@@ -84,6 +99,7 @@ class Situation:
     broken_on: date | None = None
     paused_from: datetime | None = None
     paused_until: datetime | None = None
+    bars: tuple[Bar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +115,8 @@ class Verdict:
     - `awaiting_step`: the first step's day is still to come. `awaiting_allowed_time`: its day (or
       that of cutting again after a promise) is here, but the hour or the day forbids a cut.
     - `step_reached`: `step` is in force.
-    - `promise`, `hold`, `agreement`: there is counted debt, and this stands against a cut.
+    - `promise`, `hold`, `agreement`, or a `Bar`: there is counted debt, and this stands against a
+      cut.
     - `paused`: the customer's own suspension, whatever is owed.
 
     `review_on` is the first instant at which, with no new fact, the verdict could change; None:
@@ -227,7 +244,7 @@ def _judge_debt(situation: Situation, policy: Policy, calendar: Calendar, now: d
     agreed = _within(situation.agreed_until, now)
     lifted = until_on is not None
     waiting = _waits(rungs, situation.broken_on)
-    barred = promised or held or agreed
+    barred = promised or held or agreed or bool(situation.bars)
     if not barred and next_cut(calendar, policy, now).astimezone(UTC) == at:
         lifted = False
         if waiting:
@@ -246,6 +263,8 @@ def _judge_debt(situation: Situation, policy: Policy, calendar: Calendar, now: d
         return verdict(level, "hold", rungs)
     if agreed:
         return verdict(level, "agreement", rungs)
+    if situation.bars:
+        return verdict(level, situation.bars[0].value, rungs)
     if level is not top or (reached and not rungs):
         return verdict(level, "awaiting_allowed_time", rungs)
     return verdict(level, "step_reached" if rungs else "awaiting_step", rungs)

@@ -13,7 +13,7 @@ from billing.agreement import Agreement
 from billing.calendar import Calendar
 from billing.dispute import Dispute
 from billing.invoice import Invoice
-from billing.ladder import Rung
+from billing.ladder import Bar, Rung
 from billing.pause import Pause
 from billing.policy import Policy
 from billing.quota import Meter
@@ -87,6 +87,7 @@ class Contract:
     """One connection and its standing. `generation` grows by one with every access decision.
 
     `meter` None: the plan has no traffic quota. `quota_spent_until` is what was decided of it.
+    `bars` stand against cutting this contract.
     """
 
     id: int
@@ -101,6 +102,7 @@ class Contract:
     ended_on: date | None = None
     meter: Meter | None = None
     quota_spent_until: date | None = None
+    bars: tuple[Bar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +205,11 @@ class Desk:
     """What lies on the desk of whoever decides: policies by name, calendar, the instant.
 
     `now` is aware and in the provider's own zone, so that `now.date()` is the business date.
+    `bars` stand against cutting anybody.
     """
 
     policies: Mapping[str, Policy]
     calendar: Calendar
     now: datetime
     terms: Terms = USUAL_TERMS
+    bars: tuple[Bar, ...] = ()

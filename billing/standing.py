@@ -83,6 +83,7 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         broken_on=max(broken, default=None),
         paused_from=pause.starts_at(zone) if pause is not None else None,
         paused_until=pause.stops_at(zone) if pause is not None else None,
+        bars=(*desk.bars, *contract.bars),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from api.store.rungs import read_rungs, write_rungs
-from billing.ladder import CoveringNotice, Receivable, Situation
+from billing.ladder import Bar, CoveringNotice, Receivable, Situation
 from billing.quota import Cycle, Meter
 
 
@@ -36,6 +36,7 @@ def write(situation: Situation, meter: Meter | None) -> dict[str, object]:
         "broken_on": _written(situation.broken_on),
         "paused_from": _written(situation.paused_from),
         "paused_until": _written(situation.paused_until),
+        "bars": [bar.value for bar in situation.bars],
         "quota": _written_meter(meter) if meter is not None else None,
     }
 
@@ -57,11 +58,12 @@ def read(stored: Mapping[str, Any]) -> Situation:
         rungs=read_rungs(stored["rungs"]),
         promise_until=date.fromisoformat(until) if until is not None else None,
         hold_until=datetime.fromisoformat(hold) if hold is not None else None,
-        # Decisions from before there were agreements and pauses have none.
+        # Decisions from before there were agreements, pauses and bars have none.
         agreed_until=_instant(stored.get("agreed_until")),
         broken_on=date.fromisoformat(stored["broken_on"]) if stored.get("broken_on") else None,
         paused_from=_instant(stored.get("paused_from")),
         paused_until=_instant(stored.get("paused_until")),
+        bars=tuple(map(Bar, stored.get("bars", ()))),
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from billing.access import Level
 from billing.ladder import (
+    Bar,
     CoveringNotice,
     Receivable,
     Rung,
@@ -340,3 +341,15 @@ def test_under_a_new_policy_a_step_stays_only_as_far_as_its_dates_go() -> None:
 def test_a_naive_instant_is_refused() -> None:
     with pytest.raises(ValueError, match="carries its zone"):
         decide(Situation((owed(),)), RULES, CALENDAR, at("2026-09-01 00:00").replace(tzinfo=None))
+
+
+def test_a_bar_stands_against_cuts_and_never_against_a_restore() -> None:
+    situation = Situation((owed(),), (proven("2026-09-04"),), bars=(Bar.STALE_FEED, Bar.OUTAGE))
+    verdict = look(situation, "2026-09-21 08:00", STAGES)
+    assert (verdict.level, verdict.reason) == (Level.FULL, "stale_feed")
+    assert look(replace(situation, bars=()), "2026-09-21 08:00", STAGES).level is Level.REDUCED
+    entered = replace(situation, rungs=WALLED[:1])
+    verdict = look(entered, "2026-10-13 10:00", STAGES)
+    assert (verdict.level, verdict.reason) == (Level.REDUCED, "stale_feed")
+    paid = replace(entered, receivables=(owed(cents=0),))
+    assert look(paid, "2026-10-13 10:00", STAGES).level is Level.FULL
