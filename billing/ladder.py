@@ -57,7 +57,6 @@ class CoveringNotice:
     invoice_ids: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
 class Bar(StrEnum):
     """What stands against any cut, whatever is owed (rules 6 and 10); never against a restore."""
 
