@@ -8,10 +8,13 @@ from sqlalchemy import select
 from api.store.payments import lock_payment_key
 from api.store.shares import lock_payment, shares_of_payer
 from api.store.tables import reversals
+from api.store.today import day_of
 from api.store.uow import Uow
 from billing.account import Refused, Reversal, ReversalKind, assign_payment, reverse_payment
+from billing.calendar import day_start, zone_of
 from billing.ledger import suspense_reversal_entry
 from billing.reverse import Reversing, refuse_excess
+from billing.same_day import reverse_within_day
 from billing.settle import Waiting
 
 
@@ -81,7 +84,14 @@ async def reverse(uow: Uow, payment_id: int, asked: Asked) -> tuple[int, bool]:
     # Read again under the payer's lock: what was allocated meanwhile counts.
     shares = await shares_of_payer(uow.connection, found.subscriber_id)
     reversing = Reversing(reversal, payment, found.reversed_cents, shares)
-    _, facts = reverse_payment(account, reversing, await uow.desk())
+    desk = await uow.desk()
+    day = None
+    if asked.kind is not ReversalKind.REFUND:  # that is our act, in the order that we choose
+        day = await day_of(uow.connection, account, shares, day_start(now.date(), zone_of(now)))
+    if day is None:
+        _, facts = reverse_payment(account, reversing, desk)
+    else:
+        _, facts = reverse_within_day(account, reversing, day, desk)
     await uow.record(account, facts)
     return reversal.id, True
 

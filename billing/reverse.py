@@ -36,10 +36,44 @@ class Reversing:
     shares: tuple[Share, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Where the money of a reversal came from, and the account without it.
+
+    `taken` is what invoices gave up, discounts that are unearned by it included.
+    """
+
+    account: Account
+    taken: tuple[Share, ...]
+    credit_cents: int
+
+
 def reverse_payment(
     account: Account, reversing: Reversing, desk: Desk
 ) -> tuple[Account, tuple[Fact, ...]]:
-    """Take money of a payment back.
+    """Take money of a payment back; credit that is left pays what that opened.
+
+    Raises:
+        Refused: it is more than what is left of the payment, or an agreement holds what it paid.
+    """
+    before = {invoice.id: invoice for invoice in account.invoices}
+    done = take_back(account, reversing, desk)
+    paid = [(before[share.allocation.invoice_id], share.allocation) for share in done.taken]
+    account = done.account
+    reversal, payment = reversing.reversal, reversing.payment
+    fact = PaymentReversed(
+        reversal=reversal,
+        taken=done.taken,
+        credit_cents=done.credit_cents,
+        entry=reversal_entry(reversal, payment, paid, account.subscriber_id),
+        invoices=tuple(item for item in account.invoices if item != before[item.id]),
+    )
+    account, used = use_credit(account, desk, f"reversal:{reversal.id}")
+    return look(account, desk, [fact, *used])
+
+
+def take_back(account: Account, reversing: Reversing, desk: Desk) -> TakenBack:
+    """Find the money of a reversal, and take it from there.
 
     A refund is taken from the customer's credit first, then from what the payment had paid; the
     others from what it had paid first. What credit has been spent on gives the rest. A paid invoice
@@ -48,7 +82,7 @@ def reverse_payment(
     was still open keeps its due date.
 
     Raises:
-        Refused: it is more than what is left of the payment, or an agreement holds what it paid.
+        Refused: as `reverse_payment`.
     """
     reversal, payment = reversing.reversal, reversing.payment
     refuse_excess(reversal, payment, reversing.reversed_cents)
@@ -96,8 +130,9 @@ def reverse_payment(
             f"{left_cents} cents of payment {payment.id} stand on invoices of an agreement;"
             " end the agreement first"
         )
-    account, facts = _given_up(account, reversing, taken, credit_cents, desk)
-    return look(account, desk, facts)
+    taken += _unearned(taken, reversing.shares)
+    account = replace(account, credit_cents=account.credit_cents - credit_cents)
+    return TakenBack(_opened(account, taken, desk), tuple(taken), credit_cents)
 
 
 def refuse_excess(reversal: Reversal, payment: Payment, reversed_cents: int) -> None:
@@ -116,32 +151,24 @@ def refuse_excess(reversal: Reversal, payment: Payment, reversed_cents: int) -> 
         )
 
 
-def _given_up(
-    account: Account, reversing: Reversing, taken: Sequence[Share], credit_cents: int, desk: Desk
-) -> tuple[Account, list[Fact]]:
+def _opened(account: Account, taken: Sequence[Share], desk: Desk) -> Account:
+    """The account whose invoices gave this up."""
     contracts = {contract.id: contract for contract in account.contracts}
     before = {invoice.id: invoice for invoice in account.invoices}
     after = dict(before)
-    paid: list[tuple[Invoice, Allocation]] = []
-    shares: list[Share] = []
-    for share in [*taken, *_unearned(taken, reversing.shares)]:
+    for share in taken:
         part, invoice = share.allocation, after[share.allocation.invoice_id]
         policy = policy_of(contracts[invoice.contract_id], desk)
         after[invoice.id] = release(invoice, part, policy, desk.calendar, desk.now.date())
-        paid.append((before[invoice.id], part))
-        shares.append(share)
     due_on = desk.now.date() + timedelta(days=desk.terms.chargeback_grace_days)
-    changed = tuple(
-        reopened(invoice, due_on, desk.now) if invoice.state is InvoiceState.PAID else invoice
-        for invoice in after.values()
-        if invoice != before[invoice.id]
+    return with_invoices(
+        account,
+        [
+            reopened(invoice, due_on, desk.now) if invoice.state is InvoiceState.PAID else invoice
+            for invoice in after.values()
+            if invoice != before[invoice.id]
+        ],
     )
-    account = with_invoices(account, changed)
-    account = replace(account, credit_cents=account.credit_cents - credit_cents)
-    entry = reversal_entry(reversing.reversal, reversing.payment, paid, account.subscriber_id)
-    fact = PaymentReversed(reversing.reversal, tuple(shares), credit_cents, entry, changed)
-    account, used = use_credit(account, desk, f"reversal:{reversing.reversal.id}")
-    return account, [fact, *used]
 
 
 def _unearned(taken: Sequence[Share], shares: Sequence[Share]) -> list[Share]:

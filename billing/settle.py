@@ -56,7 +56,7 @@ def clear_payment(
     """
     if payment.amount_cents <= 0:
         raise Refused(f"a payment must be more than 0 cents, not {payment.amount_cents}")
-    account, spent = _spend(account, payment, payment.amount_cents, desk)
+    account, spent = spend(account, payment, payment.amount_cents, desk)
     posted = PaymentPosted(
         payment=payment,
         allocations=spent.allocations,
@@ -86,7 +86,7 @@ def assign_payment(
     payment = waiting.payment
     if waiting.cents <= 0:
         raise Refused(f"payment {payment.id} was sent back; there is nothing to assign")
-    account, spent = _spend(account, payment, waiting.cents, desk)
+    account, spent = spend(account, payment, waiting.cents, desk)
     assigned = PaymentAssigned(
         payment=payment,
         allocations=spent.allocations,
@@ -112,17 +112,24 @@ def use_credit(account: Account, desk: Desk, reference: str) -> tuple[Account, t
 
 
 @dataclass(frozen=True, slots=True)
-class _Spent:
+class Spent:
+    """What became of money: each invoice that it met, as it stood before, and what it gave it.
+
+    `invoices` are the same ones as they stand after it, `over_cents` is what became credit.
+    """
+
     paid: tuple[tuple[Invoice, Allocation], ...]
     invoices: tuple[Invoice, ...]
     over_cents: int
 
     @property
     def allocations(self) -> tuple[Allocation, ...]:
+        """What it gave to each."""
         return tuple(allocation for _, allocation in self.paid)
 
 
-def _spend(account: Account, payment: Payment, cents: int, desk: Desk) -> tuple[Account, _Spent]:
+def spend(account: Account, payment: Payment, cents: int, desk: Desk) -> tuple[Account, Spent]:
+    """Let `cents` of a payment pay what is owed (money rule 7); no look at the contracts."""
     # A payer's clock may run ahead of ours; nobody owes tomorrow's interest for it.
     paid_on = min(payment.paid_at.astimezone(zone_of(desk.now)).date(), desk.now.date())
     contracts = {contract.id: contract for contract in account.contracts}
@@ -143,7 +150,7 @@ def _spend(account: Account, payment: Payment, cents: int, desk: Desk) -> tuple[
             after.append(changed)
     account = with_invoices(account, after)
     account = replace(account, credit_cents=account.credit_cents + cents)
-    return account, _Spent(tuple(paid), tuple(after), cents)
+    return account, Spent(tuple(paid), tuple(after), cents)
 
 
 def _pay_from_credit(

@@ -1,9 +1,10 @@
 """What payments gave to whom, as it stands now, and what of them went back."""
 
+from collections.abc import Sequence
 from datetime import tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.tables import allocations, contracts, invoices, payments, reversals
@@ -79,7 +80,19 @@ async def lock_payment(
             reversals.c.payment_id == payment_id
         )
     )
-    payment = Payment(
+    return LockedPayment(_payment_of(row, zone), row.subscriber_id, went_back or 0)
+
+
+async def read_payments(
+    connection: AsyncConnection, payment_ids: Sequence[int], zone: tzinfo | None
+) -> dict[int, Payment]:
+    """These payments, by id. Whoever holds their payer's lock need not lock them."""
+    rows = await connection.execute(select(payments).where(payments.c.id.in_(payment_ids)))
+    return {row.id: _payment_of(row, zone) for row in rows}
+
+
+def _payment_of(row: Row[Any], zone: tzinfo | None) -> Payment:
+    return Payment(
         id=row.id,
         provider=row.provider,
         external_id=row.external_id,
@@ -91,4 +104,3 @@ async def lock_payment(
         invoice_id=row.invoice_id,
         bill_id=row.bill_id,
     )
-    return LockedPayment(payment, row.subscriber_id, went_back or 0)

@@ -191,6 +191,7 @@ class Money(RuleBasedStateMachine):
         cents = max(1, self.owed(paid_at.date()) * percent // 100)
         before = self.books.open_invoices()
         money = payment(cents, paid_at, bill.id if bill else None, self.books.number())
+        self.books.begin(now)
         facts = self.write(clear_payment(self.books.account, money, now))
         self.books.payments[money.id] = money
         (posted,) = (fact for fact in facts if isinstance(fact, PaymentPosted))
@@ -302,18 +303,32 @@ class Money(RuleBasedStateMachine):
             self.forget()
         self.write(review(self.books.account, now))
 
-    @rule(order=st.permutations(range(4)), cents=st.integers(1, 90_00), named=st.integers(0, 9))
+    @rule(order=st.permutations(range(5)), cents=st.integers(1, 90_00), named=st.integers(0, 9))
     def a_day_in_any_order(self, order: list[int], cents: int, named: int) -> None:
-        """M9: the day's payments in two orders, one of them with repeats, end the same."""
+        """M9: a day's payments and a chargeback in two orders, one with repeats, end the same."""
         now, bill = self.desk(), self.pick(named)
         name = bill.id if bill else None
         inputs = [(cents, None), (2 * cents, name), (7, None), (cents, name)]
+        back = [
+            money
+            for money in self.books.payments.values()
+            if money.paid_at < now.now and not self.books.returned[money.id]
+        ]
+        # Each begins its day here: what came before is not theirs to undo.
+        self.books.dawn = None
         ends = []
-        for sequence in (range(4), [*order, *order[:2]]):
+        for sequence in (range(5), [*order, *order[:2]]):
             world = deepcopy_books(self.books)
             for place in sequence:
-                amount, target = inputs[place]
-                world.pay(amount, self.now, now, target, f"day-{place}")
+                if place < len(inputs):
+                    amount, target = inputs[place]
+                    world.pay(amount, self.now, now, target, f"day-{place}")
+                elif back:
+                    with suppress(Refused):
+                        money = back[named % len(back)]
+                        world.reverse(
+                            *(ReversalKind.CHARGEBACK, money, money.amount_cents, now, "day-back")
+                        )
             ends.append((world.account.credit_cents, world.account.invoices, +world.ledger))
         assert ends[0] == ends[1], "M9"
 
@@ -386,6 +401,7 @@ def deepcopy_books(books: Books) -> Books:
         returned=Counter(books.returned),
         asked=set(books.asked),
         shares=shares,
+        dawn=None if books.dawn is None else books.dawn.copy(),
     )
 
 

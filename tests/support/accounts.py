@@ -62,13 +62,17 @@ def desk(now: str | datetime, rules: Policy | None = None) -> Desk:
 
 
 def payment(
-    cents: int, paid: str | datetime, invoice_id: int | None = None, number: int = 1
+    cents: int,
+    paid: str | datetime,
+    invoice_id: int | None = None,
+    number: int = 1,
+    key: str = "",
 ) -> Payment:
     instant = at(paid) if isinstance(paid, str) else paid
     return Payment(
         id=number,
         provider="pix",
-        external_id=f"e2e-{number}",
+        external_id=key or f"e2e-{number}",
         amount_cents=cents,
         method="pix",
         reference="",

@@ -40,8 +40,10 @@ from billing.renegotiation import (
     offer_agreement,
 )
 from billing.reverse import Reversing, reverse_payment
+from billing.same_day import reverse_within_day
 from billing.settle import clear_payment, issue_invoice
 from tests.support.accounts import ZONE, payment
+from tests.support.payer_day import Dawn
 
 Outcome = tuple[Account, Sequence[Fact]]
 _NOTES = {CorrectionKind.CREDIT_NOTE, CorrectionKind.DEBIT_NOTE}
@@ -70,6 +72,7 @@ class Books:
     archived_charges: int = 0
     told: Counter[str] = field(default_factory=Counter)
     credit_on: dict[int, date] = field(default_factory=dict)
+    dawn: Dawn | None = None
 
     def number(self) -> int:
         self.numbers += 1
@@ -83,10 +86,11 @@ class Books:
     ) -> Payment | None:
         """Post a payment unless its key was posted before."""
         number = self.number()
-        money = payment(cents, paid_at, named, number)
-        name = ("payment", key or money.external_id)
+        money = payment(cents, paid_at, named, number, key)
+        name = ("payment", money.external_id)
         if name in self.asked:
             return None
+        self.begin(desk)
         self.take(clear_payment(self.account, money, desk))
         self.asked.add(name)
         self.payments[number] = money
@@ -101,9 +105,12 @@ class Books:
         if name in self.asked:
             return
         back = Reversal(number, kind, money.id, "pix", name[1], cents, "ops", "test", desk.now)
-        shares = tuple(self.standing())
-        asked = Reversing(back, money, self.returned[money.id], shares)
-        self.take(reverse_payment(self.account, asked, desk))
+        asked = Reversing(back, money, self.returned[money.id], tuple(self.standing()))
+        dawn = self.begin(desk)
+        if kind is ReversalKind.REFUND:
+            self.take(reverse_payment(self.account, asked, desk))
+        else:
+            self.take(reverse_within_day(self.account, asked, dawn.day(), desk))
         self.asked.add(name)
         self.returned[money.id] += cents
 
@@ -165,7 +172,15 @@ class Books:
         for fact in facts:
             self.told[type(fact).__name__] += 1
             self._write(fact)
+        if self.dawn is not None and not self.dawn.see(facts, self.payments):
+            self.dawn = None
         return facts
+
+    def begin(self, desk: Desk) -> Dawn:
+        """What this day began with, as far as it can still be undone."""
+        if self.dawn is None or self.dawn.on != desk.now.date():
+            self.dawn = Dawn(desk.now.date(), self.account, tuple(self.standing()))
+        return self.dawn
 
     def _write(self, fact: Fact) -> None:
         match fact:
