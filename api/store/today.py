@@ -28,11 +28,11 @@ _MONEY_BACK = frozenset({ReversalKind.CHARGEBACK.value, ReversalKind.RETURNED.va
 _ENTRIES = text("""
     select e.kind, e.reference, e.document, s.seq,
            coalesce(sum(p.cents) filter (where p.account = :credit), 0)::bigint as credit_cents
-    from ledger_entries e join ledger_seals s on s.entry_id = e.id
+    from ledger_entries e left join ledger_seals s on s.entry_id = e.id
         join ledger_postings p on p.entry_id = e.id
     where e.id in (select entry_id from ledger_postings where account = any(:accounts))
         and e.at >= :since
-    group by e.id, s.seq order by s.seq
+    group by e.id, s.seq order by s.seq nulls last
 """)
 _STOOD = text("""
     select distinct on (item ->> 'id') item
@@ -50,7 +50,7 @@ class _Entry(NamedTuple):
     kind: str
     reference: str
     document: Document | None
-    seq: int
+    seq: int | None
     credit_cents: int
 
 
@@ -68,7 +68,7 @@ async def day_of(
         [_Entry(*row) for row in await connection.execute(_ENTRIES, asked)]
     )
     documents = [entry.document for entry in entries if entry.document is not None]
-    if not any(entry.kind in _MONEY_IN for entry in entries) or len(documents) < len(entries):
+    if not any(entry.kind in _MONEY_IN for entry in entries):
         return None
     met = {item["id"] for item in _items(documents, "invoices")}
     known = {invoice.id: invoice for invoice in account.invoices}
@@ -98,6 +98,8 @@ def _since_the_last_act(entries: Sequence[_Entry]) -> list[_Entry]:
 
 
 def _can_be_undone(entry: _Entry) -> bool:
+    if entry.seq is None or entry.document is None:  # of this very transaction, or of before seals
+        return False
     if entry.kind == "credit":  # used for what a reversal had opened, or for a new invoice
         return entry.reference.startswith("reversal:")
     return entry.kind in _MONEY_IN | _MONEY_BACK

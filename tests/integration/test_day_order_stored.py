@@ -23,7 +23,8 @@ _STATE = text("""
     from invoices i where contract_id = :contract_id order by id
 """)
 _BALANCES = text("""
-    select replace(replace(account, ':' || :subscriber_id, ' of the payer'), ':' || :contract_id, ' of the line'),
+    select replace(replace(account, ':' || :subscriber_id, ' of the payer'),
+                   ':' || :contract_id, ' of the line'),
         sum(cents)::bigint
     from ledger_postings p join ledger_entries e on e.id = p.entry_id
     where p.entry_id in (select entry_id from ledger_postings
