@@ -142,9 +142,21 @@ async def run(
     )
 
 
+async def bills_by_itself(house: House, connection: AsyncConnection) -> bool:
+    """Whether the recurring run is one of the jobs of the schedule.
+
+    In rehearsal, unless it is told to, not where somebody billed by hand before any run did: a
+    story that sets its own invoices counts them, and who only stands by in it is not to be cut.
+    """
+    told = house.settings.billing
+    if told or not house.clock.manual:
+        return told != "off"
+    return not await billing_rows.was_billed_by_hand_first(connection)
+
+
 async def next_at(house: House, connection: AsyncConnection) -> datetime | None:
     """The instant at which the next day of issue begins; None: no run is scheduled."""
-    if not house.settings.bills_by_itself:
+    if not await bills_by_itself(house, connection):
         return None
     today = house.clock.now().date()
     days = timedelta(days=(await read_terms(connection)).issue_days_before)

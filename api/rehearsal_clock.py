@@ -85,7 +85,9 @@ class ClockMover:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_S
         never = asyncio.Event()
-        if self._house.settings.bills_by_itself:
+        async with self._house.store.reading() as connection:
+            bills = await billing_run.bills_by_itself(self._house, connection)
+        if bills:
             # Somebody else's run does the same.
             with contextlib.suppress(billing_run.RunGoesOn):
                 today = self._house.clock.now().date()

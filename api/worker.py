@@ -89,7 +89,7 @@ async def _scheduled(
     # In rehearsal only the clock's own moves review; the rest keeps real time.
     if not house.clock.manual:
         scheduler.add_job(_review, "interval", seconds=30, args=[house], next_run_time=_now())
-    if house.settings.bills_by_itself and not house.clock.manual:
+    if house.settings.billing != "off" and not house.clock.manual:
         scheduler.add_job(_bill, "interval", minutes=10, args=[house], next_run_time=_now())
     scheduler.add_job(_quotas, "interval", seconds=30, args=[house], next_run_time=_now())
     scheduler.add_job(_reconcile, "interval", seconds=60, args=[house], next_run_time=_now())

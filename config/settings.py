@@ -48,7 +48,8 @@ class Settings(BaseSettings):
     # State whose holidays bind cuts, as in "SP"; empty: national ones only.
     state: str = ""
     clock: Literal["system", "manual"] = "system"
-    # Whether invoices are issued by themselves every day. Empty: not in rehearsal, else they are.
+    # Whether invoices are issued by themselves every day. Empty: they are, but in rehearsal not
+    # where somebody has billed by hand first.
     billing: Literal["on", "off", ""] = ""
 
     # Pix, at a provider that speaks Bacen's API. Empty URL: Pix is off.
@@ -73,11 +74,6 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"no such time zone: {value!r}; try America/Sao_Paulo") from error
         return value
-
-    @property
-    def bills_by_itself(self) -> bool:
-        """Whether the recurring run is one of the jobs of the schedule."""
-        return self.billing == "on" or (not self.billing and self.clock == "system")
 
     @property
     def zone(self) -> ZoneInfo:

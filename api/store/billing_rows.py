@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, text, update
+from sqlalchemy import Select, delete, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import billing_runs, contract_billing, parked_invoices
 from api.store.chain import plain
-from api.store.tables import contracts
+from api.store.tables import contracts, invoices
 from api.store.uow import Uow
 from billing.invoice import Line
 from billing.recurring import Proposal
@@ -54,6 +54,12 @@ async def next_due(connection: AsyncConnection, after: date) -> date | None:
         )
     )
     return found
+
+
+async def was_billed_by_hand_first(connection: AsyncConnection) -> bool:
+    """Whether there are invoices and no run issued any."""
+    query = select(exists(select(invoices.c.id)) & ~exists(select(billing_runs.c.id)))
+    return bool(await connection.scalar(query))
 
 
 async def begin_run(connection: AsyncConnection, until: date, at: datetime, actor: str) -> int:

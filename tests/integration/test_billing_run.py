@@ -1,7 +1,7 @@
 """The recurring run over a real database."""
 
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ from api.store.tables import (
 from api.verify import verify
 from billing.account import clear_payment, draw_notice, place_hold, prove_notice, take_promise
 from billing.payer import Hold, Payment, Promise
-from config.settings import Settings
 from radius.client import DynauthClient
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.debtors import issue
+from tests.support.money import add_invoice
 
 pytestmark = pytest.mark.anyio
 
@@ -474,8 +474,8 @@ async def test_what_is_parked_makes_no_run_of_every_look(house: House) -> None:
     assert len(await rows(house, billing_runs)) == 1
 
 
-@pytest.mark.parametrize(("billing", "count"), [("on", 2), ("", 0), ("off", 0)])
-async def test_the_rehearsal_clock_bills_each_day_of_issue_where_it_is_told_to(
+@pytest.mark.parametrize(("billing", "count"), [("on", 2), ("", 2), ("off", 0)])
+async def test_the_rehearsal_clock_bills_each_day_of_issue(
     database_url: str, tmp_path: Path, billing: str, count: int
 ) -> None:
     house = await make_house(database_url, tmp_path, now=START, billing=billing)
@@ -496,11 +496,22 @@ async def test_the_rehearsal_clock_bills_each_day_of_issue_where_it_is_told_to(
         await house.store.close()
 
 
-def test_billing_by_itself_is_on_but_in_rehearsal() -> None:
-    assert Settings().bills_by_itself
-    assert not Settings(billing="off").bills_by_itself
-    assert not Settings(clock="manual").bills_by_itself
-    assert Settings(clock="manual", billing="on").bills_by_itself
+@pytest.mark.parametrize(("billing", "count"), [("on", 2), ("", 1)])
+async def test_who_bills_by_hand_first_is_left_alone_in_rehearsal(
+    database_url: str, tmp_path: Path, billing: str, count: int
+) -> None:
+    house = await make_house(database_url, tmp_path, now=START, billing=billing)
+    client = DynauthClient()
+    try:
+        by_hand, plan_id = await add(house, price_cents=99_90), await add_plan(house)
+        await add_contract(house, plan_id)
+        await add_invoice(house, by_hand, ISSUE + timedelta(days=20))
+        mover = ClockMover(house, Enforcer(house, client))
+        await mover.move(datetime.combine(DUE, time(12), house.settings.zone), "corr")
+        assert len(await rows(house, invoices)) == count
+    finally:
+        await client.close()
+        await house.store.close()
 
 
 async def test_the_command_says_what_it_did_and_what_it_cannot(

@@ -98,7 +98,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
-    house = await make_house(database_url, tmp_path, now=START)
+    house = await make_house(database_url, tmp_path, now=START, billing="off")
     plan_id = await add_plan(
         house, quota_octets=QUOTA, quota_down_bps=THROTTLED[0], quota_up_bps=THROTTLED[1]
     )
