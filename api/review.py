@@ -20,7 +20,7 @@ from api.store.uow import Uow
 from billing.access import Level
 from billing.account import Account, draw_notice, notice_due
 from billing.account import review as review_account
-from billing.events import AccessDecided, Fact, NoticeDrawn, Reviewed
+from billing.events import AccessDecided, Fact, NoticeDrawn, Reviewed, StageEntered, StageLeft
 
 BATCH = 500
 
@@ -133,7 +133,7 @@ def _asked_for(due: _Due, facts: Sequence[Fact]) -> list[Fact]:
         fact
         for fact in facts
         if asked is None
-        or not isinstance(fact, AccessDecided | Reviewed)
+        or not isinstance(fact, AccessDecided | Reviewed | StageEntered | StageLeft)
         or fact.contract_id in asked
     ]
 

@@ -20,6 +20,7 @@ from billing.ladder import (
     settled,
 )
 from billing.policy import Policy, parse
+from billing.stage import Stage
 from tests.support.accounts import CALENDAR, STAGED, ZONE, policy
 
 FULL_LADDER = [
@@ -72,11 +73,11 @@ def scenes(draw: st.DrawFn, rungs: bool = True, brakes: bool = True) -> tuple[Si
     )[draw(st.integers(0, 1)) :]
     entered: tuple[Rung, ...] = ()
     if rungs:
-        levels = draw(st.sets(st.sampled_from([Level.REDUCED, Level.WALLED, Level.BLOCKED])))
-        backs = sorted(draw(st.sets(st.integers(0, 40), min_size=3, max_size=3)), reverse=True)
+        stages = draw(st.sets(st.sampled_from(list(Stage))))
+        backs = sorted(draw(st.sets(st.integers(0, 40), min_size=6, max_size=6)), reverse=True)
         entered = tuple(
-            Rung(level, now.date() - timedelta(days=back))
-            for level, back in zip(sorted(levels, key=_severity), backs, strict=False)
+            Rung(stage, now.date() - timedelta(days=back))
+            for stage, back in zip(sorted(stages, key=_severity), backs, strict=False)
         )
     situation = Situation(receivables, notices, entered)
     if brakes and draw(st.booleans()):
@@ -87,8 +88,8 @@ def scenes(draw: st.DrawFn, rungs: bool = True, brakes: bool = True) -> tuple[Si
     return situation, now
 
 
-def _severity(level: Level) -> int:
-    return level.severity
+def _severity(stage: Stage) -> int:
+    return stage.severity
 
 
 def utc(instant: datetime) -> datetime:
@@ -150,7 +151,7 @@ def test_waiting_never_softens(scene: tuple[Situation, datetime], rules: Policy)
     for _, _, verdict in life(situation, rules, now):
         assert verdict.level.severity >= level.severity
         level = verdict.level
-    assert decide(situation, rules, CALENDAR, now).step in (None, rules.steps[0].level.value)
+    assert decide(situation, rules, CALENDAR, now).step in (None, rules.steps[0].stage.value)
 
 
 @settings(max_examples=150, deadline=None)

@@ -5,23 +5,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.access import Level
 from billing.policy import Law, PolicyError, Step, document, parse
+from billing.stage import Stage
 from config.policies import shipped
 from tests.support.accounts import STAGED
 
 
 def test_the_shipped_policies_are_what_the_rules_say() -> None:
     documents = shipped()
-    assert set(documents) == {"anatel-765", "simple"}
+    assert set(documents) == {"anatel-632", "anatel-765", "gentle", "simple", "strict"}
     brazilian = parse("anatel-765", 1, documents["anatel-765"])
     assert brazilian == parse("anatel-765", 1, {}), "the defaults are the law's preset"
-    assert brazilian.steps == (Step(Level.WALLED, "maturity", 0),)
+    assert brazilian.steps == (
+        Step(Stage.WALLED, "maturity", 0),
+        Step(Stage.RESCIND, "walled", 60),
+        Step(Stage.BUREAU, "rescind", 0),
+        Step(Stage.AGENCY, "rescind", 30),
+    )
     assert (brazilian.notice_days, brazilian.notice_after_days) == (15, 3)
     assert (brazilian.cut_from, brazilian.cut_until) == (time(8), time(16))
     simple = parse("simple", 1, documents["simple"])
     assert simple.law is Law.NONE
-    assert [step.level for step in simple.steps] == [Level.REDUCED, Level.WALLED]
+    assert [step.stage for step in simple.steps] == [Stage.REDUCED, Stage.WALLED]
 
 
 def test_a_policy_survives_its_document_as_json() -> None:
@@ -33,7 +38,10 @@ def test_a_policy_survives_its_document_as_json() -> None:
     ("changes", "says"),
     [
         ({"noticedays": 15}, "unknown key noticedays; known keys are law, steps"),
-        ({"law": "anatel-632"}, "law must be one of anatel-765, none, not 'anatel-632'"),
+        (
+            {"law": "anatel-999"},
+            "law must be one of anatel-765, anatel-632, none, not 'anatel-999'",
+        ),
         ({"law": 765}, "law must be one of"),
         ({"notice_days": 14}, "law anatel-765 asks for 15 at least"),
         ({"notice_days": "15"}, "notice_days must be a whole number from 0 to 3650, not '15'"),
@@ -57,7 +65,10 @@ def test_a_policy_survives_its_document_as_json() -> None:
         ({"steps": []}, "steps must be a list with at least one step"),
         ({"steps": {"level": "walled"}}, "steps must be a list"),
         ({"steps": ["walled"]}, r"steps\[0\] must be a table"),
-        ({"steps": [{}]}, r"steps\[0\].level must be one of reduced, walled, blocked, not None"),
+        (
+            {"steps": [{}]},
+            r"steps\[0\].level must be one of reduced, walled, blocked, rescind, bureau",
+        ),
         ({"steps": [{"level": "full"}]}, r"steps\[0\].level must be one of reduced"),
         ({"steps": [{"level": "walled", "days": 1}]}, r"unknown key steps\[0\].days"),
         ({"steps": [{"level": "walled", "after_days": -1}]}, "cannot come before its notice"),
