@@ -15,7 +15,8 @@ a choice, this is the one made:
   the steps that stood when it was signed stand again from the next allowed instant for a cut, as
   far as the debt's dates still reach them; their days count from then, since the days in between
   were days of service (rule 12).
-- A suspension that the customer asked for blocks the line, whatever the debt says of it (rule 13).
+- A suspension that the customer asked for blocks the line, whatever the debt says of it, and no
+  step is entered under it: the service was not ours to cut then (rule 13).
 - Under a new version of a policy, a step stays only as far as the new dates would have reached it.
 - A rescission is a cut, whatever was left of the line. Bureau and agency are none: they change no
   level and wait for no calendar, but for what stands against cuts, and for the contract's end.
@@ -205,7 +206,7 @@ def in_force(rungs: Sequence[Rung], broken_on: date | None) -> Sequence[Rung]:
 def _judge(situation: Situation, policy: Policy, calendar: Calendar, now: datetime) -> Verdict:
     """The verdict without `review_on`."""
     verdict = _judge_debt(situation, policy, calendar, now)
-    if _within(situation.paused_from, now) or not _within(situation.paused_until, now):
+    if not _paused(situation, now):
         return verdict
     return replace(verdict, level=Level.BLOCKED, reason="paused")
 
@@ -263,7 +264,7 @@ def _judge_debt(situation: Situation, policy: Policy, calendar: Calendar, now: d
     agreed = _within(situation.agreed_until, now)
     lifted = until_on is not None
     waiting = _waits(rungs, situation.broken_on)
-    barred = promised or held or agreed or bool(situation.bars)
+    barred = promised or held or agreed or bool(situation.bars) or _paused(situation, now)
     may_cut = next_cut(calendar, policy, now).astimezone(UTC) == at
     if not barred and may_cut:
         lifted = False
@@ -362,6 +363,11 @@ def _may_follow(step: Step, ended_on: date | None, today: date) -> bool:
     """Whether a step that only an ended contract may take finds it ended (rule 14)."""
     ended = ended_on is not None and ended_on <= today
     return ended or step.stage.severity <= Stage.RESCIND.severity
+
+
+def _paused(situation: Situation, now: datetime) -> bool:
+    begun = not _within(situation.paused_from, now)
+    return begun and _within(situation.paused_until, now)
 
 
 def _within(until: datetime | None, now: datetime) -> bool:

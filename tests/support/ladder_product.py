@@ -163,7 +163,9 @@ class _Life:
     def happen(self, one: Happening) -> None:
         getattr(self, f"_{one.what}")(one.instant().replace(tzinfo=ZONE), *one.words)
 
-    def _invoice(self, at: datetime, number: str, amount: str, _due: str, day: str, *of: str) -> None:
+    def _invoice(
+        self, at: datetime, number: str, amount: str, _due: str, day: str, *of: str
+    ) -> None:
         contract_id = int(of[1]) if of else 1
         if contract_id not in {item.id for item in self.account.contracts}:
             new = account(contract_id).contracts[-1]

@@ -115,12 +115,12 @@ class _Life:
         at, words = one.instant(), one.words
         getattr(self, f"_{one.what}")(at, *words)
 
-    def _invoice(self, _at: datetime, number: str, amount: str, _due: str, day: str, *of: str) -> None:
+    def _invoice(
+        self, _at: datetime, number: str, amount: str, _due: str, day: str, *of: str
+    ) -> None:
         contract = int(of[1]) if of else 1
         self.contracts.setdefault(contract, Contract(contract))
-        self.invoices.append(
-            Invoice(int(number), contract, date.fromisoformat(day), cents(amount))
-        )
+        self.invoices.append(Invoice(int(number), contract, date.fromisoformat(day), cents(amount)))
 
     def _paid(self, _at: datetime, number: str, amount: str) -> None:
         item = self._of(int(number))

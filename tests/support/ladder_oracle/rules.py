@@ -141,12 +141,13 @@ def judge(
         reached = sum(instant <= at for instant in own_dates(ripe, rules, extra))
         del contract.steps[reached:]
         promised = contract.promise_until is not None and today <= contract.promise_until
-        barred = promised or any(at < until for until in contract.bars.values())
+        barred = promised or _paused(contract, today)
+        barred = barred or any(at < until for until in contract.bars.values())
         free = may_cut(at, rules, extra)
         if free and not barred:
             contract.lifted = False
         _enter(contract, ripe, rules, reached, free, barred, today)
-    if contract.pause is not None and contract.pause[0] <= today <= contract.pause[1]:
+    if _paused(contract, today):
         return "paused"
     if not contract.steps:
         return "full"
@@ -156,6 +157,10 @@ def judge(
     if contract.lifted and SEVERITY.index(promise_level) < SEVERITY.index(level):
         return promise_level
     return stage
+
+
+def _paused(contract: Contract, today: date) -> bool:
+    return contract.pause is not None and contract.pause[0] <= today <= contract.pause[1]
 
 
 def _enter(
