@@ -28,6 +28,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
+from functools import lru_cache
 
 from billing.access import Level
 from billing.calendar import (
@@ -312,7 +313,7 @@ def _turning_points(
     for notice in situation.notices:
         ripe_on = matures_on(notice, policy)
         days.add(ripe_on)
-        walks += (instant for _, instant in _walk(ripe_on, policy, calendar, zone))
+        walks += (instant.astimezone(zone) for _, instant in _walk(ripe_on, policy, calendar, zone))
         if step is not None:
             days.add(_step_day(step, situation.rungs, ripe_on))
     if situation.promise_until is not None:
@@ -332,17 +333,21 @@ def _turning_points(
     return (instant.astimezone(zone) for instant in sorted(instants) if instant > at)
 
 
+# The debtors of a night share a few dates.
+@lru_cache(maxsize=4096)
 def _walk(
     ripe_on: date, policy: Policy, calendar: Calendar, zone: tzinfo
-) -> Iterator[tuple[Stage, datetime]]:
-    """The debt's own dates (rule 8): every step as if entered at its first allowed instant."""
+) -> tuple[tuple[Stage, datetime], ...]:
+    """The debt's own dates (rule 8): every step as if entered at its first allowed instant, UTC."""
     rungs: tuple[Rung, ...] = ()
+    walk: list[tuple[Stage, datetime]] = []
     for step in policy.steps:
         instant = day_start(_step_day(step, rungs, ripe_on), zone)
         if step.stage.is_cut:
             instant = next_cut(calendar, policy, instant)
         rungs = (*rungs, Rung(step.stage, instant.date()))
-        yield step.stage, instant
+        walk.append((step.stage, instant.astimezone(UTC)))
+    return tuple(walk)
 
 
 def _walked(ripe_on: date, policy: Policy, calendar: Calendar, now: datetime) -> int:
@@ -351,9 +356,9 @@ def _walked(ripe_on: date, policy: Policy, calendar: Calendar, now: datetime) ->
     Real steps are never earlier than these dates, except when the debt that carried them was paid:
     then they fall to this level, and the next one waits for its date in both counts.
     """
-    walked = 0
-    for stage, at in _walk(ripe_on, policy, calendar, zone_of(now)):
-        if at.astimezone(UTC) > now.astimezone(UTC):
+    at, walked = now.astimezone(UTC), 0
+    for stage, instant in _walk(ripe_on, policy, calendar, zone_of(now)):
+        if instant > at:
             break
         walked = stage.severity
     return walked

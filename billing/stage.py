@@ -20,10 +20,9 @@ class Stage(StrEnum):
     BUREAU = "bureau"
     AGENCY = "agency"
 
-    @property
-    def severity(self) -> int:
-        """1 for REDUCED up to 6 for AGENCY; 0 is no stage."""
-        return _ORDER.index(self) + 1
+    def __init__(self, _name: str) -> None:
+        # 1 for REDUCED up to 6 for AGENCY; 0 is no stage.
+        self.severity = len(type(self).__members__) + 1
 
     @property
     def level(self) -> Level:
@@ -48,6 +47,3 @@ class Stage(StrEnum):
     def suspends(self) -> bool:
         """Whether the service is suspended in it, which a rescission's days are counted from."""
         return self in (Stage.WALLED, Stage.BLOCKED)
-
-
-_ORDER = tuple(Stage)

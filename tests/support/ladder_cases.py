@@ -74,8 +74,18 @@ def cases() -> list[Case]:
     for section, cells in _rows(r"\| \d+\.\d+ \|"):
         number, situation, policy, calendar, facts, result, source = cells
         extra = tuple(map(date.fromisoformat, re.findall(r"\d{4}-\d\d-\d\d", calendar)))
-        items = (tuple(text.split("; ")) for text in (facts, result))
-        found.append(Case(section, number, situation, policy.strip("`"), extra, *items, source))
+        found.append(
+            Case(
+                section=section,
+                number=number,
+                situation=situation,
+                policy=policy.strip("`"),
+                holidays=extra,
+                facts=tuple(facts.split("; ")),
+                result=tuple(result.split("; ")),
+                source=source,
+            )
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""A case of docs/ladder-cases.md lived by the product: its verbs, and a look when it asks for one."""
+"""A case of docs/ladder-cases.md lived by the product: its verbs, and a look when it asks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -96,9 +96,11 @@ class _Life:
         self.account, facts = done
         over = {contract.id for contract in self.account.contracts if contract.ended_on}
         for fact in facts:
-            entered = isinstance(fact, StageEntered) and fact.stage is Stage.RESCIND
-            if entered and fact.contract_id not in over:
+            if not isinstance(fact, StageEntered) or fact.contract_id in over:
+                continue
+            if fact.stage is Stage.RESCIND:
                 self.ends.setdefault(fact.contract_id, at.date() + _NEXT_DAY)
+        for fact in facts:
             if isinstance(fact, StageLeft) and fact.stage is Stage.RESCIND:
                 self.ends.pop(fact.contract_id, None)
         for fact in facts:

@@ -1,4 +1,4 @@
-"""docs/ladder-cases.md, row by row: what the judge says, what the product lives; and its policies."""
+"""docs/ladder-cases.md, row by row: what the judge says and what the product lives."""
 
 from collections import Counter
 
