@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import case, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -158,8 +158,14 @@ async def finish(house: House, uow: Uow, contract_id: int) -> Ended:
         .where(contract_billing.c.contract_id == contract_id)
         .values(next_due_on=None)
     )
+    # The ladder looks again: an ended contract's debt may go on to bureaus.
     await uow.connection.execute(
-        update(contracts).where(contracts.c.id == contract_id).values(ended_on=told.ends_on)
+        update(contracts)
+        .where(contracts.c.id == contract_id)
+        .values(
+            ended_on=told.ends_on,
+            review_on=case((contracts.c.rungs != [], uow.clock.now()), else_=contracts.c.review_on),
+        )
     )
     uow.notify("religa_access", str(contract_id))
     done = Ended(told.ends_on, cents, invoice_id, invoice_cents, given_back)
@@ -255,6 +261,8 @@ async def _penalty(
         return 0
     agreed = MinimumTerm(term.from_on, term.until_on, term.penalty_cents, term.away_from_shop)
     cents = penalty(agreed, ends_on, why, told_on=told_on)
+    if cents and billed.next_due_on is None and why is Leaving.DEBT:
+        return 0  # who bills by hand bills this too; the end does not wait for it
     if cents and billed.next_due_on is None:
         raise Refused(
             f"contract {contract_id} is billed by hand; no invoice would take the penalty of"

@@ -13,7 +13,7 @@ from babel.numbers import format_currency
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.sentences import FLAWS, LEVELS, REASONS, SENTENCES, Lang
+from api.sentences import FLAWS, LEVELS, REASONS, SENTENCES, STAGES, Lang
 from api.store.history import contract_history
 from api.store.listing import Item
 from billing.access import Level
@@ -105,6 +105,10 @@ def _events(
             yield row["at"], row["action"].replace(".", "_")
         case "decision":
             yield row["decided_at"], "access_decided"
+        case "stage":
+            yield row["entered_at"], f"stage_{row['stage']}"
+            if row["left_at"] is not None:
+                yield row["left_at"], "stage_left"
         case "action":
             # The wire keeps real time. In rehearsal an action is told where its decision stands.
             yield rehearsed.get(row["generation"], row["sent_wall"]), f"action_{row['outcome']}"
@@ -192,6 +196,14 @@ def _reason(lang: Lang, row: Item) -> str:
     return reason_text(lang, row["reason"])
 
 
+def _stage(lang: Lang, row: Item) -> str:
+    return STAGES[lang][row["stage"]]
+
+
+def _left(lang: Lang, row: Item) -> str:
+    return reason_text(lang, row["left_reason"])
+
+
 def _review(lang: Lang, row: Item) -> str:
     if row["review_on"] is None:
         return ""
@@ -252,6 +264,8 @@ _MADE: dict[str, Callable[[Lang, Item], str]] = {
     "counted": _counted,
     "level_name": _level,
     "reason_text": _reason,
+    "stage_name": _stage,
+    "left_text": _left,
     "review": _review,
     "period": _period,
     "flaw_names": _flaws,

@@ -77,11 +77,15 @@ class Wording:
 
 
 def deadlines(policy: Policy, proven_on: date) -> tuple[Deadline, ...]:
-    """When each step may begin at the earliest, if the notice is proven on `proven_on`."""
+    """When each step of the line may begin at the earliest, with the notice proven on a day."""
     days: dict[str, date] = {"maturity": proven_on + timedelta(days=policy.notice_days)}
     for step in policy.steps:
-        days[step.level] = days[step.anchor] + timedelta(days=step.after_days)
-    return tuple(Deadline(step.level, days[step.level]) for step in policy.steps)
+        days[step.stage] = days[step.anchor] + timedelta(days=step.after_days)
+    return tuple(
+        Deadline(step.stage.level, days[step.stage])
+        for step in policy.steps
+        if step.stage.is_of_line
+    )
 
 
 def soonest(policies: Sequence[Policy], proven_on: date) -> Policy:

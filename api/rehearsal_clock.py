@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from api import billing_run, quota, review
+from api import billing_run, quota, rescinding, review
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
@@ -62,6 +62,8 @@ class ClockMover:
                         await review.next_due(connection),
                         await quota.next_due(connection, now),
                         await billing_run.next_at(self._house, connection),
+                        await rescinding.next_at(self._house, connection),
+                        await review.next_rules_at(self._house, connection),
                     ]
                     due = min(filter(None, instants), default=None)
                 if due is None or due > to:

@@ -13,14 +13,17 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api import rescinding
 from api.house import House
 from api.renegotiating import run_out
+from api.store.policies import next_rules_on, tell_of_new_rules
 from api.store.tables import contracts, subscribers
 from api.store.uow import Uow
 from billing.access import Level
 from billing.account import Account, draw_notice, notice_due
 from billing.account import review as review_account
-from billing.events import AccessDecided, Fact, NoticeDrawn, Reviewed
+from billing.calendar import day_start
+from billing.events import AccessDecided, Fact, NoticeDrawn, Reviewed, StageEntered, StageLeft
 
 BATCH = 500
 
@@ -89,6 +92,9 @@ async def run(
 
     An account that cannot be judged or saved is reported and left; the others go on.
     """
+    async with house.uow(actor, correlation_id) as uow:
+        now = uow.clock.now()
+        await tell_of_new_rules(uow.connection, now.date(), now)
     accounts, notices = 0, 0
     changes: list[PlannedChange] = []
     failed: list[int] = []
@@ -108,6 +114,7 @@ async def run(
             changes += _changes(due, before, facts)
         if progress is not None:
             progress(accounts)
+    await rescinding.enact(house, correlation_id, actor)
     return ReviewRun(accounts, notices, tuple(changes), tuple(failed))
 
 
@@ -115,6 +122,12 @@ async def next_due(connection: AsyncConnection) -> datetime | None:
     """The earliest instant at which a contract is due for a look."""
     earliest: datetime | None = await connection.scalar(select(func.min(contracts.c.review_on)))
     return earliest
+
+
+async def next_rules_at(house: House, connection: AsyncConnection) -> datetime | None:
+    """The next instant at which another version of a policy begins to rule."""
+    day = await next_rules_on(connection, house.clock.now().date())
+    return day_start(day, house.settings.zone) if day is not None else None
 
 
 async def _judge(uow: Uow, account: Account) -> Sequence[Fact]:
@@ -133,7 +146,7 @@ def _asked_for(due: _Due, facts: Sequence[Fact]) -> list[Fact]:
         fact
         for fact in facts
         if asked is None
-        or not isinstance(fact, AccessDecided | Reviewed)
+        or not isinstance(fact, AccessDecided | Reviewed | StageEntered | StageLeft)
         or fact.contract_id in asked
     ]
 

@@ -21,6 +21,15 @@ LEVELS: dict[Lang, dict[str, str]] = {
     },
 }
 
+STAGES: dict[Lang, dict[str, str]] = {
+    "pt-BR": {
+        "rescind": "rescisão",
+        "bureau": "cadastros de crédito",
+        "agency": "cobrança externa",
+    },
+    "en": {"rescind": "rescission", "bureau": "credit bureaus", "agency": "collection agency"},
+}
+
 REASONS: dict[Lang, dict[str, str]] = {
     "pt-BR": {
         "no_debt": "nenhum débito vencido e notificado",
@@ -188,6 +197,21 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
             "Decidido: {level_name} (geração {generation}), porque {reason_text}."
             " Política {policy}, versão {policy_version}.{review}",
         ),
+        "stage_rescind": (
+            "Contrato rescindido por falta de pagamento: hoje é o último dia com login; débito"
+            " contado {counted}. Política {policy}, versão {policy_version}.",
+            "Contrato rescindido por falta de pagamento: hoje é o último dia com login. Política"
+            " {policy}, versão {policy_version}.",
+        ),
+        "stage_bureau": (
+            "O débito de {counted} vai aos cadastros de proteção ao crédito.",
+            "O débito vai aos cadastros de proteção ao crédito.",
+        ),
+        "stage_agency": (
+            "O débito de {counted} vai à empresa de cobrança.",
+            "O débito vai à empresa de cobrança.",
+        ),
+        "stage_left": ("Fim da etapa {stage_name}: {left_text}.",) * 2,
         "action_ack": (
             "{sent} da geração {generation} aceito por {nas}, sessão {acct_session_id},{took}"
             " após {sends} envio(s).",
@@ -296,6 +320,21 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
             "Decided: {level_name} (generation {generation}), because {reason_text}."
             " Policy {policy}, version {policy_version}.{review}",
         ),
+        "stage_rescind": (
+            "Contract rescinded for want of payment: today is the last day with a login; counted"
+            " debt {counted}. Policy {policy}, version {policy_version}.",
+            "Contract rescinded for want of payment: today is the last day with a login. Policy"
+            " {policy}, version {policy_version}.",
+        ),
+        "stage_bureau": (
+            "The debt of {counted} goes to the credit bureaus.",
+            "The debt goes to the credit bureaus.",
+        ),
+        "stage_agency": (
+            "The debt of {counted} goes to the collection agency.",
+            "The debt goes to the collection agency.",
+        ),
+        "stage_left": ("The stage {stage_name} is over: {left_text}.",) * 2,
         "action_ack": (
             "{sent} of generation {generation} acknowledged by {nas}, session"
             " {acct_session_id},{took} after {sends} send(s).",

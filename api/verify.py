@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
 from api.store import audit, chain, situations
+from api.store.ladder_tables import contract_stages
 from api.store.tables import access_decisions, policies
 from api.verify_rows import verify_rows
 from billing import policy
@@ -238,6 +239,19 @@ async def _judge_again(connection: AsyncConnection, calendar: Calendar, zone: tz
                     f"contract {row.contract_id}, decision {row.generation}: stored {stored},"
                     f" judged again {again}"
                 )
+    for row in await connection.execute(select(contract_stages).order_by(contract_stages.c.id)):
+        verdict = decide(
+            situations.read(row.situation),
+            ladders[row.policy, row.policy_version],
+            calendar,
+            row.entered_at.astimezone(zone),
+        )
+        entered = (row.stage, row.counted_cents, tuple(row.amounts_cents))
+        anew = (verdict.step, verdict.counted_cents, verdict.amounts_cents)
+        if entered != anew:
+            differences.append(
+                f"contract {row.contract_id}, stage {row.id}: stored {entered}, judged again {anew}"
+            )
     return differences
 
 
@@ -248,5 +262,5 @@ def _shown(day: date | None) -> str | None:
 async def _ladders(connection: AsyncConnection) -> dict[tuple[str, int], Policy]:
     rows = await connection.execute(select(policies))
     return {
-        (row.name, row.version): policy.parse(row.name, row.version, row.document) for row in rows
+        (row.name, row.version): policy.read(row.name, row.version, row.document) for row in rows
     }

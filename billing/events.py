@@ -15,6 +15,7 @@ from billing.ledger import Entry
 from billing.pause import Pause
 from billing.payer import Correction, Hold, Notice, Payment, Promise, Reversal
 from billing.quota import Meter
+from billing.stage import Stage
 
 __all__ = [
     "AccessDecided",
@@ -40,6 +41,8 @@ __all__ = [
     "PromiseSettled",
     "PromiseTaken",
     "Reviewed",
+    "StageEntered",
+    "StageLeft",
 ]
 
 
@@ -250,6 +253,30 @@ class Reviewed:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class StageEntered:
+    """The contract is to end (RESCIND), or its debt goes to BUREAU or AGENCY, as the verdict says.
+
+    `situation` is what was judged. A line's own stages are told by `AccessDecided` alone.
+    """
+
+    contract_id: int
+    stage: Stage
+    at: datetime
+    verdict: Verdict
+    situation: Situation
+
+
+@dataclass(frozen=True, slots=True)
+class StageLeft:
+    """Such a stage is over: paid, agreed, disputed. `reason` is the verdict's."""
+
+    contract_id: int
+    stage: Stage
+    at: datetime
+    reason: str
+
+
 Fact = (
     InvoiceIssued
     | PaymentPosted
@@ -272,4 +299,6 @@ Fact = (
     | HoldPlaced
     | AccessDecided
     | Reviewed
+    | StageEntered
+    | StageLeft
 )

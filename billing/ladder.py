@@ -1,6 +1,6 @@
 """Delinquency ladder: debt, notices and an instant in, a verdict out. No I/O, no clock.
 
-Rules 1 to 9 and 16 of the policy text; the numbers are the policy document's. Where the text leaves
+Rules 1 to 16 of the policy text; the numbers are the policy document's. Where the text leaves
 a choice, this is the one made:
 
 - "One run" of rule 5 is one local day: at most one step is entered on a day, so that the verdict
@@ -15,8 +15,11 @@ a choice, this is the one made:
   the steps that stood when it was signed stand again from the next allowed instant for a cut, as
   far as the debt's dates still reach them; their days count from then, since the days in between
   were days of service (rule 12).
-- A suspension that the customer asked for blocks the line, whatever the debt says of it (rule 13).
+- A suspension that the customer asked for blocks the line, whatever the debt says of it, and no
+  step is entered under it: the service was not ours to cut then (rule 13).
 - Under a new version of a policy, a step stays only as far as the new dates would have reached it.
+- A rescission is a cut, whatever was left of the line. Bureau and agency are none: they change no
+  level and wait for no calendar, but for what stands against cuts, and for the contract's end.
 
 Source: shape after Kill Bill's overdue states (facts, verdict and effect kept apart).
 """
@@ -25,6 +28,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
+from functools import lru_cache
 
 from billing.access import Level
 from billing.calendar import (
@@ -37,6 +41,7 @@ from billing.calendar import (
     zone_of,
 )
 from billing.policy import MATURITY, Policy, Step
+from billing.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,13 @@ class Bar(StrEnum):
 class Rung:
     """A step that is in force and the local day on which it was really entered (rule 5)."""
 
-    level: Level
+    stage: Stage
     entered_on: date
+
+    @property
+    def level(self) -> Level:
+        """What the line is left with."""
+        return self.stage.level
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,8 @@ class Situation:
     `agreed_until` is until when an agreement waits for its first payment. `broken_on` is the day on
     which the last agreement was broken: rungs entered before it wait to stand again.
     `paused_from` and `paused_until` bound the suspension that the customer asked for. `bars` are
-    what stands against a cut now; the first one is the reason that is told.
+    what stands against a cut now; the first one is the reason that is told. `ended_on` is the first
+    day on which the contract is no more, once it has ended.
     """
 
     receivables: tuple[Receivable, ...]
@@ -99,11 +110,15 @@ class Situation:
     paused_from: datetime | None = None
     paused_until: datetime | None = None
     bars: tuple[Bar, ...] = ()
+    ended_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the ladder says (rule 16), and `rungs`, which the caller keeps for the next look.
+
+    `step` is the last stage that is in force. `amounts_cents` is the counted principal of each of
+    `invoice_ids`, in their order; it adds up to `counted_cents`.
 
     `reason` is a stable code; a person's sentence is made from it elsewhere:
 
@@ -132,6 +147,7 @@ class Verdict:
     policy_version: int
     review_on: datetime | None
     rungs: tuple[Rung, ...]
+    amounts_cents: tuple[int, ...] = ()
 
 
 def overdue_from(due_on: date, policy: Policy, calendar: Calendar) -> date:
@@ -183,10 +199,15 @@ def standing_promise(
     return until_on if level.severity < _top(rungs).severity else None
 
 
+def in_force(rungs: Sequence[Rung], broken_on: date | None) -> Sequence[Rung]:
+    """The rungs, or none while they wait to stand again after an agreement broken on that day."""
+    return () if _waits(rungs, broken_on) else rungs
+
+
 def _judge(situation: Situation, policy: Policy, calendar: Calendar, now: datetime) -> Verdict:
     """The verdict without `review_on`."""
     verdict = _judge_debt(situation, policy, calendar, now)
-    if _within(situation.paused_from, now) or not _within(situation.paused_until, now):
+    if not _paused(situation, now):
         return verdict
     return replace(verdict, level=Level.BLOCKED, reason="paused")
 
@@ -212,7 +233,7 @@ def _judge_debt(situation: Situation, policy: Policy, calendar: Calendar, now: d
     def verdict(level: Level, reason: str, rungs: tuple[Rung, ...] = ()) -> Verdict:
         return Verdict(
             level=level,
-            step=rungs[-1].level.value if rungs else None,
+            step=rungs[-1].stage.value if rungs else None,
             reason=reason,
             invoice_ids=tuple(item.invoice_id for item in counted),
             counted_cents=counted_cents,
@@ -221,6 +242,7 @@ def _judge_debt(situation: Situation, policy: Policy, calendar: Calendar, now: d
             policy_version=policy.version,
             review_on=None,
             rungs=rungs,
+            amounts_cents=tuple(item.unpaid_cents for item in counted),
         )
 
     if not counted or counted_cents < policy.min_debt_cents:
@@ -234,7 +256,7 @@ def _judge_debt(situation: Situation, policy: Policy, calendar: Calendar, now: d
 
     ripe_on = matures_on(matured[0], policy)
     walked = _walked(ripe_on, policy, calendar, now)
-    rungs = tuple(rung for rung in situation.rungs if rung.level.severity <= walked.severity)
+    rungs = tuple(rung for rung in situation.rungs if rung.stage.severity <= walked)
     step = _next_step(rungs, policy)
     reached = step is not None and _step_day(step, rungs, ripe_on) <= today
     until_on = situation.promise_until
@@ -243,14 +265,17 @@ def _judge_debt(situation: Situation, policy: Policy, calendar: Calendar, now: d
     agreed = _within(situation.agreed_until, now)
     lifted = until_on is not None
     waiting = _waits(rungs, situation.broken_on)
-    barred = promised or held or agreed or bool(situation.bars)
-    if not barred and next_cut(calendar, policy, now).astimezone(UTC) == at:
+    barred = promised or held or agreed or bool(situation.bars) or _paused(situation, now)
+    may_cut = next_cut(calendar, policy, now).astimezone(UTC) == at
+    if not barred and may_cut:
         lifted = False
         if waiting:
-            rungs = tuple(Rung(rung.level, today) for rung in rungs)
-            waiting = False
-        elif step is not None and reached and step.level.severity <= walked.severity:
-            rungs = (*rungs, Rung(step.level, today))
+            rungs = tuple(Rung(rung.stage, today) for rung in rungs)
+            waiting, step = False, None
+    if step is not None and reached and step.stage.severity <= walked:
+        free = may_cut or not (step.stage.is_cut or lifted)
+        if free and not (barred or waiting) and _may_follow(step, situation.ended_on, today):
+            rungs = (*rungs, Rung(step.stage, today))
             reached = False
     top = _top(rungs)
     level = min(top, policy.promise_level, key=_severity) if lifted else top
@@ -288,7 +313,7 @@ def _turning_points(
     for notice in situation.notices:
         ripe_on = matures_on(notice, policy)
         days.add(ripe_on)
-        walks += (instant for _, instant in _walk(ripe_on, policy, calendar, zone))
+        walks += (instant.astimezone(zone) for _, instant in _walk(ripe_on, policy, calendar, zone))
         if step is not None:
             days.add(_step_day(step, situation.rungs, ripe_on))
     if situation.promise_until is not None:
@@ -308,27 +333,46 @@ def _turning_points(
     return (instant.astimezone(zone) for instant in sorted(instants) if instant > at)
 
 
+# The debtors of a night share a few dates.
+@lru_cache(maxsize=4096)
 def _walk(
     ripe_on: date, policy: Policy, calendar: Calendar, zone: tzinfo
-) -> Iterator[tuple[Level, datetime]]:
-    """The debt's own dates (rule 8): every step as if entered at its first allowed instant."""
+) -> tuple[tuple[Stage, datetime], ...]:
+    """The debt's own dates (rule 8): every step as if entered at its first allowed instant, UTC."""
     rungs: tuple[Rung, ...] = ()
+    walk: list[tuple[Stage, datetime]] = []
     for step in policy.steps:
-        start = day_start(_step_day(step, rungs, ripe_on), zone)
-        instant = next_cut(calendar, policy, start)
-        rungs = (*rungs, Rung(step.level, instant.date()))
-        yield step.level, instant
+        instant = day_start(_step_day(step, rungs, ripe_on), zone)
+        if step.stage.is_cut:
+            instant = next_cut(calendar, policy, instant)
+        rungs = (*rungs, Rung(step.stage, instant.date()))
+        walk.append((step.stage, instant.astimezone(UTC)))
+    return tuple(walk)
 
 
-def _walked(ripe_on: date, policy: Policy, calendar: Calendar, now: datetime) -> Level:
-    """The level that the counted debt's own dates have reached.
+def _walked(ripe_on: date, policy: Policy, calendar: Calendar, now: datetime) -> int:
+    """The severity of the stage that the counted debt's own dates have reached; 0: none.
 
     Real steps are never earlier than these dates, except when the debt that carried them was paid:
     then they fall to this level, and the next one waits for its date in both counts.
     """
-    walk = _walk(ripe_on, policy, calendar, zone_of(now))
-    reached = [level for level, at in walk if at.astimezone(UTC) <= now.astimezone(UTC)]
-    return reached[-1] if reached else Level.FULL
+    at, walked = now.astimezone(UTC), 0
+    for stage, instant in _walk(ripe_on, policy, calendar, zone_of(now)):
+        if instant > at:
+            break
+        walked = stage.severity
+    return walked
+
+
+def _may_follow(step: Step, ended_on: date | None, today: date) -> bool:
+    """Whether a step that only an ended contract may take finds it ended (rule 14)."""
+    ended = ended_on is not None and ended_on <= today
+    return ended or step.stage.severity <= Stage.RESCIND.severity
+
+
+def _paused(situation: Situation, now: datetime) -> bool:
+    begun = not _within(situation.paused_from, now)
+    return begun and _within(situation.paused_until, now)
 
 
 def _within(until: datetime | None, now: datetime) -> bool:
@@ -340,8 +384,8 @@ def _waits(rungs: Sequence[Rung], broken_on: date | None) -> bool:
 
 
 def _next_step(rungs: Sequence[Rung], policy: Policy) -> Step | None:
-    reached = _top(rungs).severity
-    return next((step for step in policy.steps if step.level.severity > reached), None)
+    reached = rungs[-1].stage.severity if rungs else 0
+    return next((step for step in policy.steps if step.stage.severity > reached), None)
 
 
 def _step_day(step: Step, rungs: Sequence[Rung], ripe_on: date) -> date:
@@ -349,7 +393,7 @@ def _step_day(step: Step, rungs: Sequence[Rung], ripe_on: date) -> date:
     anchor_on = ripe_on
     if step.anchor != MATURITY and rungs:
         # An anchor that was never entered stems from another version of the policy.
-        entered = {rung.level.value: rung.entered_on for rung in rungs}
+        entered = {rung.stage.value: rung.entered_on for rung in rungs}
         anchor_on = entered.get(step.anchor, rungs[-1].entered_on)
     day = anchor_on + timedelta(days=step.after_days)
     return max(day, rungs[-1].entered_on + ONE_DAY) if rungs else day

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date
 
 from billing.agreement import Agreement, AgreementState, breaks_on, is_kept
 from billing.calendar import ONE_DAY, day_start, zone_of
@@ -56,30 +56,22 @@ def lapses_on(account: Account, contract: Contract, desk: Desk) -> date | None:
 
 
 def after_the_end(
-    account: Account, contract: Contract, policy: Policy, desk: Desk
+    account: Account, contract: Contract, verdict: Verdict, desk: Desk
 ) -> tuple[Contract, Reviewed | None]:
-    """An ended contract looked at: only what was agreed on its debt still calls for another look.
+    """An ended contract looked at: its debt goes on to bureau and agency, and what was agreed ends.
 
-    The ladder does not touch it and its access stays as it stood, for nobody uses it any more.
+    Its access stays as it stood, for nobody uses it any more.
     """
     day = lapses_on(account, contract, desk)
-    review_on = day_start(day, zone_of(desk.now)) if day is not None else None
-    if review_on == contract.review_on:
-        return contract, None
-    after = replace(contract, review_on=review_on)
-    verdict = Verdict(
-        level=contract.access.level,
-        step=None,
-        reason=contract.reason,
-        invoice_ids=(),
-        counted_cents=0,
-        notice_id=None,
-        policy_name=policy.name,
-        policy_version=policy.version,
-        review_on=review_on,
-        rungs=contract.rungs,
+    instants = [verdict.review_on, day_start(day, zone_of(desk.now)) if day is not None else None]
+    review_on = min(
+        filter(None, instants), key=lambda instant: instant.astimezone(UTC), default=None
     )
-    return after, Reviewed(contract.id, verdict)
+    after = replace(contract, reason=verdict.reason, rungs=verdict.rungs, review_on=review_on)
+    if after == contract:
+        return contract, None
+    told = replace(verdict, level=contract.access.level, review_on=review_on)
+    return after, Reviewed(contract.id, told)
 
 
 def awaits_first_payment(agreement: Agreement, invoices: Sequence[Invoice], policy: Policy) -> bool:

@@ -1,23 +1,21 @@
-"""A delinquency policy: the numbers of the ladder, versioned, and the law that bounds them.
+"""A delinquency policy: the numbers of the ladder, versioned and dated.
 
-Source: `anatel-765` is RGC 2023 (Anatel resolution 765/2023), notice plus 15 days at least.
+The law that bounds them is in `billing.law`. Source: the policy text, whose defaults these are.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import time
+from datetime import date, time
 from enum import StrEnum
 
 from billing.access import Level
-
-MATURITY = "maturity"
-
-
-class Law(StrEnum):
-    """Which law bounds a policy's numbers. NONE is for contracts with no consumer behind them."""
-
-    ANATEL_765 = "anatel-765"
-    NONE = "none"
+from billing.law import MATURITY as MATURITY
+from billing.law import Law as Law
+from billing.law import PolicyError as PolicyError
+from billing.law import Step as Step
+from billing.law import refuse_unlawful
+from billing.policy_table import TableReader
+from billing.stage import Stage
 
 
 class RestoreOn(StrEnum):
@@ -27,25 +25,20 @@ class RestoreOn(StrEnum):
     FIRST_PAYMENT = "first_payment"
 
 
-class PolicyError(ValueError):
-    """A document that cannot be a policy, in one sentence that says what to change."""
+class Scope(StrEnum):
+    """Whose debt moves a contract: its own, or its payer's on any contract (ladder rule 15)."""
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One rung. `anchor` is `maturity` (of the oldest covering notice) or an earlier rung's level.
-
-    `after_days` counts local dates from the anchor's day; from an earlier rung's *actual* day.
-    """
-
-    level: Level
-    anchor: str
-    after_days: int
+    CONTRACT = "contract"
+    PAYER = "payer"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One version of one ladder document. Days are local dates, times are local."""
+    """One version of one ladder document. Days are local dates, times are local.
+
+    `reminders` are days of contact relative to the due date, before it negative, in order.
+    `valid_from` is the first day on which this version may rule; None: from when it was written.
+    """
 
     name: str
     version: int
@@ -65,12 +58,31 @@ class Policy:
     channels: tuple[str, ...]
     fine_basis_points: int
     interest_month_basis_points: int
+    reminders: tuple[int, ...] = (-5, -1, 1)
+    scope: Scope = Scope.CONTRACT
+    valid_from: date | None = None
 
 
+_AFTER_THE_END: list[dict[str, object]] = [
+    {"level": "bureau", "anchor": "rescind", "after_days": 0},
+    {"level": "agency", "anchor": "rescind", "after_days": 30},
+]
+_USUAL_STEPS: list[dict[str, object]] = [
+    {"level": "walled", "anchor": MATURITY, "after_days": 0},
+    {"level": "rescind", "anchor": "walled", "after_days": 60},
+    *_AFTER_THE_END,
+]
+# Under resolution 632 the speed was reduced first, and the line blocked only then.
+_STEPS_OF_632: list[dict[str, object]] = [
+    {"level": "reduced", "anchor": MATURITY, "after_days": 0},
+    {"level": "blocked", "anchor": "reduced", "after_days": 30},
+    {"level": "rescind", "anchor": "blocked", "after_days": 30},
+    *_AFTER_THE_END,
+]
 # What a document may say, and what it means where it is silent.
 DEFAULTS: Mapping[str, object] = {
     "law": "anatel-765",
-    "steps": [{"level": "walled", "anchor": MATURITY, "after_days": 0}],
+    "steps": _USUAL_STEPS,
     "notice_after_days": 3,
     "notice_days": 15,
     "min_debt_cents": 1,
@@ -85,11 +97,16 @@ DEFAULTS: Mapping[str, object] = {
     "channels": ["email"],
     "fine_basis_points": 200,
     "interest_month_basis_points": 100,
+    "reminders": [-5, -1, 1],
+    "scope": "contract",
+    "valid_from": None,
 }
 CHANNELS = ("email",)
 # Bounds of a slip of the keyboard, not of any law.
 DAYS_MAX = 3650
 CENTS_MAX = 10**12
+REMINDER_DAYS_MAX = 60
+REMINDERS_MAX = 20
 
 
 def parse(name: str, version: int, document: Mapping[str, object]) -> Policy:
@@ -97,7 +114,19 @@ def parse(name: str, version: int, document: Mapping[str, object]) -> Policy:
 
     Raises:
         PolicyError: an unknown key, a wrong type, a number out of bounds, a ladder that softens
-            with time, or one that the law named in it forbids.
+            with time or whose steps overlap, or one that the law named in it forbids.
+    """
+    policy = read(name, version, document)
+    _refuse_overlap(policy.steps)
+    refuse_unlawful(policy.law, policy.notice_days, policy.steps)
+    return policy
+
+
+def read(name: str, version: int, document: Mapping[str, object]) -> Policy:
+    """Read a document that was checked when it was written; a newer bound does not undo it.
+
+    Raises:
+        PolicyError: it is no policy at all.
     """
     if (
         not name
@@ -107,8 +136,9 @@ def parse(name: str, version: int, document: Mapping[str, object]) -> Policy:
         raise PolicyError(
             f"policy name {name!r}: use 1 to 64 letters, digits, hyphens, dots or underscores"
         )
-    reader = _Reader(document, DEFAULTS, where="")
-    law = Law(reader.word("law", tuple(Law)))
+    law = Law(TableReader(document, DEFAULTS, where="").word("law", tuple(Law)))
+    steps = _STEPS_OF_632 if law is Law.ANATEL_632 else _USUAL_STEPS
+    reader = TableReader(document, {**DEFAULTS, "steps": steps}, where="")
     policy = Policy(
         name=name,
         version=version,
@@ -128,14 +158,12 @@ def parse(name: str, version: int, document: Mapping[str, object]) -> Policy:
         channels=_channels(reader.value("channels")),
         fine_basis_points=reader.whole("fine_basis_points", 0, 200),
         interest_month_basis_points=reader.whole("interest_month_basis_points", 0, 100),
+        reminders=_reminders(reader.value("reminders")),
+        scope=Scope(reader.word("scope", tuple(Scope))),
+        valid_from=reader.day("valid_from"),
     )
     if policy.cut_from >= policy.cut_until:
         raise PolicyError("cut_from must be earlier than cut_until; for example 08:00 and 16:00")
-    if law is Law.ANATEL_765 and policy.notice_days < 15:
-        raise PolicyError(
-            f"notice_days is {policy.notice_days}, but law anatel-765 asks for 15 at least;"
-            ' raise it, or set law = "none" if no consumer is under this policy'
-        )
     return policy
 
 
@@ -144,7 +172,7 @@ def document(policy: Policy) -> dict[str, object]:
     return {
         "law": policy.law.value,
         "steps": [
-            {"level": step.level.value, "anchor": step.anchor, "after_days": step.after_days}
+            {"level": step.stage.value, "anchor": step.anchor, "after_days": step.after_days}
             for step in policy.steps
         ],
         "notice_after_days": policy.notice_after_days,
@@ -161,56 +189,10 @@ def document(policy: Policy) -> dict[str, object]:
         "channels": list(policy.channels),
         "fine_basis_points": policy.fine_basis_points,
         "interest_month_basis_points": policy.interest_month_basis_points,
+        "reminders": list(policy.reminders),
+        "scope": policy.scope.value,
+        "valid_from": policy.valid_from.isoformat() if policy.valid_from is not None else None,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Typed reads from one table of the document. `where` prefixes keys in messages."""
-
-    table: Mapping[str, object]
-    defaults: Mapping[str, object]
-    where: str
-
-    def __post_init__(self) -> None:
-        for key in self.table:
-            if key not in self.defaults:
-                known = ", ".join(self.defaults)
-                raise PolicyError(f"unknown key {self.where}{key}; known keys are {known}")
-
-    def value(self, key: str) -> object:
-        return self.table.get(key, self.defaults[key])
-
-    def whole(self, key: str, least: int, most: int) -> int:
-        value = self.value(key)
-        # bool is an int to Python, not to whoever writes a policy.
-        if type(value) is not int or not least <= value <= most:
-            raise PolicyError(
-                f"{self.where}{key} must be a whole number from {least} to {most}, not {value!r}"
-            )
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self.value(key)
-        if not isinstance(value, bool):
-            raise PolicyError(f"{self.where}{key} must be true or false, not {value!r}")
-        return value
-
-    def word(self, key: str, allowed: tuple[str, ...]) -> str:
-        value = self.value(key)
-        if not isinstance(value, str) or value not in allowed:
-            words = ", ".join(str(word) for word in allowed)
-            raise PolicyError(f"{self.where}{key} must be one of {words}, not {value!r}")
-        return value
-
-    def clock(self, key: str) -> time:
-        value = self.value(key)
-        if isinstance(value, str) and len(value) == 5 and value[2] == ":":
-            hours, minutes = value[:2], value[3:]
-            digits = value.isascii() and hours.isdigit() and minutes.isdigit()
-            if digits and int(hours) < 24 and int(minutes) < 60:
-                return time(int(hours), int(minutes))
-        raise PolicyError(f'{self.where}{key} must be a time such as "08:00", not {value!r}')
 
 
 def _steps(value: object) -> tuple[Step, ...]:
@@ -223,12 +205,17 @@ def _steps(value: object) -> tuple[Step, ...]:
         where = f"steps[{position}]."
         if not isinstance(table, Mapping):
             raise PolicyError(f"steps[{position}] must be a table with level, anchor, after_days")
-        reader = _Reader(table, {"level": None, "anchor": MATURITY, "after_days": 0}, where)
-        level = Level(reader.word("level", (Level.REDUCED, Level.WALLED, Level.BLOCKED)))
-        if steps and level.severity <= steps[-1].level.severity:
+        reader = TableReader(table, {"level": None, "anchor": MATURITY, "after_days": 0}, where)
+        stage = Stage(reader.word("level", tuple(Stage)))
+        if steps and stage.severity <= steps[-1].stage.severity:
             raise PolicyError(
-                f"{where}level {level} is not more severe than {steps[-1].level} before it;"
-                " a ladder never softens with time: reduced, walled, blocked"
+                f"{where}level {stage} is not more severe than {steps[-1].stage} before it;"
+                f" a ladder never softens with time: {', '.join(Stage)}"
+            )
+        if stage.severity > Stage.RESCIND.severity and Stage.RESCIND not in offset_days:
+            raise PolicyError(
+                f"{where}level {stage} comes without rescind before it: bureaus and agencies follow"
+                " an ended contract; put a rescind step first"
             )
         anchor = reader.word("anchor", tuple(offset_days))
         after_days = reader.value("after_days")
@@ -239,14 +226,44 @@ def _steps(value: object) -> tuple[Step, ...]:
             )
         after_days = reader.whole("after_days", 0, DAYS_MAX)
         offset = offset_days[anchor] + after_days
-        if steps and offset < offset_days[steps[-1].level]:
+        if steps and offset < offset_days[steps[-1].stage]:
             raise PolicyError(
-                f"{where}after_days puts {level} before the milder {steps[-1].level};"
+                f"{where}after_days puts {stage} before the milder {steps[-1].stage};"
                 " raise it, so that the ladder never softens with time"
             )
-        offset_days[level.value] = offset
-        steps.append(Step(level, anchor, after_days))
+        offset_days[stage.value] = offset
+        steps.append(Step(stage, anchor, after_days))
     return tuple(steps)
+
+
+def _refuse_overlap(steps: tuple[Step, ...]) -> None:
+    """Two cuts that begin on one day: the milder would have no day of its own."""
+    offset_days: dict[str, int] = {MATURITY: 0}
+    last: Step | None = None
+    for position, step in enumerate(steps):
+        offset = offset_days[step.stage.value] = offset_days[step.anchor] + step.after_days
+        if last is not None and step.stage.is_cut and offset == offset_days[last.stage]:
+            raise PolicyError(
+                f"steps[{position}] overlaps: {step.stage} would begin on the day of {last.stage};"
+                " raise its after_days, or leave one of the two out"
+            )
+        last = step
+
+
+def _reminders(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list) or len(value) > REMINDERS_MAX:
+        raise PolicyError(
+            f"reminders must be a list of at most {REMINDERS_MAX} days; for example [-5, -1, 1]"
+        )
+    for day in value:
+        if type(day) is not int or not -REMINDER_DAYS_MAX <= day <= REMINDER_DAYS_MAX:
+            raise PolicyError(
+                f"reminders are whole days from -{REMINDER_DAYS_MAX} to {REMINDER_DAYS_MAX}, before"
+                f" the due date negative, not {day!r}"
+            )
+    if len(set(value)) < len(value):
+        raise PolicyError("reminders names one day twice; name each once")
+    return tuple(sorted(value))
 
 
 def _channels(value: object) -> tuple[str, ...]:

@@ -254,7 +254,7 @@ def break_agreement(
     voided = [fact.invoice for fact in facts if isinstance(fact, InvoiceCorrected)]
     account = with_invoices(_with(account, agreement), [*voided, *revived])
     account = replace(account, credit_cents=account.credit_cents + over_cents)
-    if agreement.rungs and not contract.rungs and contract.ended_on is None:
+    if agreement.rungs and not contract.rungs:
         # No review date, so that the look that follows always has something to keep.
         standing = replace(contract, rungs=agreement.rungs, review_on=None)
         contracts = tuple(standing if c is contract else c for c in account.contracts)

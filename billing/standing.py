@@ -1,6 +1,6 @@
 """How an account's contracts stand: what the ladder and the notices read from it, nothing changed.
 
-Of ended contracts only what was agreed on their debt is looked at, and they ask for no notice.
+An ended contract asks for no notice; what notices cover of its debt already goes on counting.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,16 @@ from datetime import UTC, date, timedelta
 from billing.agreement import Agreement, AgreementState, breaks_on
 from billing.calendar import ONE_DAY, day_start, zone_of
 from billing.dispute import stood_still
-from billing.events import AccessDecided, Fact, Reviewed
+from billing.events import AccessDecided, Fact, Reviewed, StageEntered, StageLeft
 from billing.invoice import Invoice
 from billing.ladder import (
     CoveringNotice,
     Receivable,
+    Rung,
     Situation,
+    Verdict,
     decide,
+    in_force,
     notice_from,
     overdue_from,
     standing_promise,
@@ -24,16 +27,24 @@ from billing.ladder import (
 from billing.lapses import after_the_end, awaits_first_payment, lapses_on, wind_up
 from billing.pause import Pause
 from billing.payer import Account, Contract, Desk, Notice, Refused
-from billing.policy import Policy, PolicyError
+from billing.policy import Policy, PolicyError, Scope
 from billing.quota import spent_until
+from billing.stage import Stage
 
 
 def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
-    """What the ladder needs to know of one contract. Debt belongs to the contract (rule 15)."""
+    """What the ladder needs to know of one contract.
+
+    Debt belongs to the contract, unless its policy counts what its payer owes on any (rule 15).
+    """
     zone, today = zone_of(desk.now), desk.now.date()
+    whose = [contract]
+    if policy_of(contract, desk).scope is Scope.PAYER:
+        whose += [other for other in account.contracts if other.id != contract.id]
     receivables = tuple(
         Receivable(invoice.id, invoice.due_on, invoice.unpaid_cents)
-        for invoice in unpaid_invoices(account, contract)
+        for one in whose
+        for invoice in unpaid_invoices(account, one)
     )
     agreed = renegotiated(account, contract, desk)
     old_ids = frozenset().union(*(item.old_invoice_ids for item in agreed))
@@ -84,6 +95,7 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
         paused_from=pause.starts_at(zone) if pause is not None else None,
         paused_until=pause.stops_at(zone) if pause is not None else None,
         bars=(*desk.bars, *contract.bars),
+        ended_on=contract.ended_on,
     )
 
 
@@ -270,11 +282,34 @@ def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, 
         if contract.ended_on is None:
             after, fact = judged(account, contract, desk)
         else:
-            after, fact = after_the_end(account, contract, policy_of(contract, desk), desk)
+            situation = situation_of(account, contract, desk)
+            verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+            after, fact = after_the_end(account, contract, verdict, desk)
         looked.append(after)
         if fact is not None:
-            told.append(fact)
+            told += [fact, *_stages_moved(account, contract, fact.verdict, desk)]
     return replace(account, contracts=tuple(looked)), tuple(told)
+
+
+def _stages_moved(
+    account: Account, before: Contract, verdict: Verdict, desk: Desk
+) -> list[StageEntered | StageLeft]:
+    """What beyond the line is entered, and what is over: rescission, bureau, agency."""
+    if all(rung.stage.is_of_line for rung in (*before.rungs, *verdict.rungs)):
+        return []
+    situation = situation_of(account, before, desk)
+    stood = _beyond_the_line(before.rungs, situation.broken_on)
+    stand = _beyond_the_line(verdict.rungs, situation.broken_on)
+    left = [stage for stage in stood if stage not in stand]
+    entered = [stage for stage in stand if stage not in stood]
+    return [
+        *(StageLeft(before.id, stage, desk.now, verdict.reason) for stage in reversed(left)),
+        *(StageEntered(before.id, stage, desk.now, verdict, situation) for stage in entered),
+    ]
+
+
+def _beyond_the_line(rungs: Sequence[Rung], broken_on: date | None) -> list[Stage]:
+    return [rung.stage for rung in in_force(rungs, broken_on) if not rung.stage.is_of_line]
 
 
 def running(account: Account) -> list[Contract]:

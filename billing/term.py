@@ -15,11 +15,12 @@ TERM_DAYS_MAX = 366
 
 
 class Leaving(StrEnum):
-    """Why a contract ends. `MOVED` is a move to where there is no service."""
+    """Why a contract ends. MOVED is to where there is no service, DEBT the ladder's rescission."""
 
     CUSTOMER = "customer"
     PROVIDER_BREACH = "provider_breach"
     MOVED = "moved"
+    DEBT = "debt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,7 +320,38 @@ class PolicyAnswer(BaseModel):
     document: dict[str, Any]
     author: str
     created_at: datetime
+    valid_from: date | None = Field(description="the first day on which it may rule")
+    in_force: bool = Field(description="whether it rules today")
     versions: list[int]
+
+
+class PolicyItem(BaseModel):
+    """One version of a dunning ladder."""
+
+    name: str = Field(examples=["anatel-765"])
+    version: int
+    document: dict[str, Any]
+    author: str = Field(examples=["shipped"])
+    created_at: datetime
+    valid_from: date | None
+    in_force: bool
+
+
+class StageItem(BaseModel):
+    """A stage beyond the line, with the verdict that it was entered by."""
+
+    id: int
+    contract_id: int
+    stage: str = Field(examples=["rescind"], description="rescind, bureau, agency")
+    entered_at: datetime
+    invoice_ids: list[int]
+    amounts_cents: list[int] = Field(description="counted principal, in the order of invoice_ids")
+    counted_cents: int
+    notice_id: int | None
+    policy: str
+    policy_version: int
+    left_at: datetime | None
+    left_reason: str | None = Field(examples=["no_debt"])
 
 
 class UsageItem(BaseModel):

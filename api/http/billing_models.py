@@ -184,7 +184,8 @@ class NewOutage(Body):
 class Ending(Body):
     model_config = example({"why": "customer"})
 
-    why: Leaving
+    # An end for debt is the ladder's own, never an operator's.
+    why: Literal[Leaving.CUSTOMER, Leaving.PROVIDER_BREACH, Leaving.MOVED]
     # The last day with service, up to 60 days ahead; left out, today is the first without.
     last_day: Day | None = None
 

@@ -209,7 +209,7 @@ contract_endings = Table(
     Column("told_on", Date, nullable=False),
     Column("why", Text, nullable=False),
     Column("author", Text, nullable=False),
-    CheckConstraint("why in ('customer', 'provider_breach', 'moved')", name="why"),
+    CheckConstraint("why in ('customer', 'provider_breach', 'moved', 'debt')", name="why"),
 )
 
 billing_runs = Table(

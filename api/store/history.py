@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import billed_cycles, contract_plans
+from api.store.ladder_tables import contract_stages
 from api.store.listing import Item, rows_of
 from api.store.renegotiation import agreements, disputes, pauses
 from api.store.tables import (
@@ -49,6 +50,7 @@ async def contract_history(
         "decision": _decisions(contract_id),
         "action": _actions(contract_id),
         "change": _changes(contract_id),
+        "stage": _stages(contract_id),
     }
     found = {kind: await rows_of(connection, query, zone) for kind, query in queries.items()}
     found["change"] = [_flat(row) for row in found["change"]]
@@ -220,6 +222,27 @@ def _corrections(contract_id: int) -> Select[Any]:
             corrections.c.kind.in_(["credit_note", "debit_note", "void", "write_off"]),
         )
         .order_by(corrections.c.id)
+    )
+
+
+def _stages(contract_id: int) -> Select[Any]:
+    return (
+        select(
+            contract_stages.c.id,
+            contract_stages.c.stage,
+            contract_stages.c.entered_at,
+            contract_stages.c.invoice_ids,
+            contract_stages.c.amounts_cents,
+            contract_stages.c.counted_cents,
+            contract_stages.c.notice_id,
+            contract_stages.c.policy,
+            contract_stages.c.policy_version,
+            contract_stages.c.left_at,
+            contract_stages.c.left_reason,
+            contract_stages.c.correlation_id,
+        )
+        .where(contract_stages.c.contract_id == contract_id)
+        .order_by(contract_stages.c.id)
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.store import chain, situations
 from api.store.audit import Item
 from api.store.invoices import standing_of
+from api.store.ladder_tables import contract_stages
 from api.store.record_agreed import write_agreed
 from api.store.rungs import write_rungs
 from api.store.tables import (
@@ -59,6 +60,8 @@ from billing.events import (
     PromiseSettled,
     PromiseTaken,
     Reviewed,
+    StageEntered,
+    StageLeft,
 )
 from billing.invoice import Invoice, Share
 from billing.ladder import Verdict
@@ -89,6 +92,12 @@ _INSERT_NOTICE = insert(notices)
 _INSERT_PAYMENT = insert(payments)
 _INSERT_PROMISE = insert(promises)
 _INSERT_REVERSAL = insert(reversals)
+_INSERT_STAGE = insert(contract_stages)
+_LEAVE_STAGE = update(contract_stages).where(
+    contract_stages.c.contract_id == bindparam("which"),
+    contract_stages.c.stage == bindparam("over"),
+    contract_stages.c.left_at.is_(None),
+)
 _UPDATE_CONTRACT = update(contracts).where(contracts.c.id == bindparam("which"))
 _UPDATE_INVOICE = update(invoices).where(invoices.c.id == bindparam("which"))
 _UPDATE_PAYMENT = update(payments).where(payments.c.id == bindparam("which"))
@@ -217,6 +226,19 @@ class _Pen:
             case Reviewed(contract_id=contract_id, verdict=verdict):
                 await self.connection.execute(
                     _UPDATE_CONTRACT, {"which": contract_id, **last_look(verdict)}
+                )
+            case StageEntered():
+                await self._stage_entered(fact)
+            case StageLeft():
+                left = {"left_at": fact.at, "left_reason": fact.reason}
+                await self.connection.execute(
+                    _LEAVE_STAGE, {"which": fact.contract_id, "over": fact.stage.value, **left}
+                )
+                self.written.tell(
+                    "stage.left",
+                    f"contract:{fact.contract_id}",
+                    stage=fact.stage.value,
+                    reason=fact.reason,
                 )
             case _:
                 assert_never(fact)
@@ -438,8 +460,34 @@ class _Pen:
             reason=fact.reason,
             quota_spent_until=until.isoformat() if until is not None else None,
             invoice_ids=list(verdict.invoice_ids),
+            amounts_cents=list(verdict.amounts_cents),
             counted_cents=verdict.counted_cents,
             notice_id=verdict.notice_id,
+            policy=f"{verdict.policy_name}@{verdict.policy_version}",
+        )
+
+    async def _stage_entered(self, fact: StageEntered) -> None:
+        verdict = fact.verdict
+        counted = {
+            "stage": fact.stage.value,
+            "invoice_ids": list(verdict.invoice_ids),
+            "amounts_cents": list(verdict.amounts_cents),
+            "counted_cents": verdict.counted_cents,
+            "notice_id": verdict.notice_id,
+        }
+        row = counted | {
+            "contract_id": fact.contract_id,
+            "entered_at": fact.at,
+            "policy": verdict.policy_name,
+            "policy_version": verdict.policy_version,
+            "situation": situations.write(fact.situation, None),
+            "correlation_id": self.correlation_id,
+        }
+        await self.connection.execute(_INSERT_STAGE, row)
+        self.written.tell(
+            "stage.entered",
+            f"contract:{fact.contract_id}",
+            **counted,
             policy=f"{verdict.policy_name}@{verdict.policy_version}",
         )
 

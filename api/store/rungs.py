@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from billing.access import Level
 from billing.ladder import Rung
+from billing.stage import Stage
 
 
 def read_rungs(rows: Iterable[Mapping[str, Any]]) -> tuple[Rung, ...]:
     """Rungs from how they are stored."""
-    return tuple(Rung(Level(row["level"]), date.fromisoformat(row["entered_on"])) for row in rows)
+    return tuple(Rung(Stage(row["level"]), date.fromisoformat(row["entered_on"])) for row in rows)
 
 
 def write_rungs(rungs: Iterable[Rung]) -> list[dict[str, str]]:
     """The same, to be stored."""
-    return [{"level": rung.level, "entered_on": rung.entered_on.isoformat()} for rung in rungs]
+    return [{"level": rung.stage, "entered_on": rung.entered_on.isoformat()} for rung in rungs]

@@ -37,6 +37,7 @@ def write(situation: Situation, meter: Meter | None) -> dict[str, object]:
         "paused_from": _written(situation.paused_from),
         "paused_until": _written(situation.paused_until),
         "bars": [bar.value for bar in situation.bars],
+        "ended_on": _written(situation.ended_on),
         "quota": _written_meter(meter) if meter is not None else None,
     }
 
@@ -58,12 +59,13 @@ def read(stored: Mapping[str, Any]) -> Situation:
         rungs=read_rungs(stored["rungs"]),
         promise_until=date.fromisoformat(until) if until is not None else None,
         hold_until=datetime.fromisoformat(hold) if hold is not None else None,
-        # Decisions from before there were agreements, pauses and bars have none.
+        # Decisions from before there were agreements, pauses, bars and stages have none.
         agreed_until=_instant(stored.get("agreed_until")),
         broken_on=date.fromisoformat(stored["broken_on"]) if stored.get("broken_on") else None,
         paused_from=_instant(stored.get("paused_from")),
         paused_until=_instant(stored.get("paused_until")),
         bars=tuple(map(Bar, stored.get("bars", ()))),
+        ended_on=date.fromisoformat(stored["ended_on"]) if stored.get("ended_on") else None,
     )
 
 

@@ -490,6 +490,9 @@ policies = Table(
     Column("document", JSONB, nullable=False),
     Column("author", Text, nullable=False),
     _instant("created_at", null=False),
+    # The first local day on which the version may rule; none: from whenever.
+    Column("valid_from", Date),
+    Column("id", BigInteger, Identity(always=False), nullable=False, unique=True),
     CheckConstraint("version > 0", name="version"),
 )
 

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_asy
 
 from api.clock import Clock, ManualClock
 from api.store import accounts, audit, bulk_issue, chain, record
-from api.store.policies import latest_policies
+from api.store.policies import policies_on
 from api.store.record import Written
 from api.store.tables import contracts, facts, invoices
 from api.store.terms import read_terms
@@ -254,11 +254,12 @@ class Uow:
         return payer
 
     async def desk(self) -> Desk:
-        """Policies in their latest versions, calendar and instant; read once in a transaction."""
+        """Policies in the versions that rule, calendar and instant; read once in a transaction."""
         if self._desk is None:
-            policies = await latest_policies(self.connection)
+            now = self.clock.now()
+            policies = await policies_on(self.connection, now.date())
             terms = await read_terms(self.connection)
-            self._desk = Desk(policies, self._load_calendar(), self.clock.now(), terms)
+            self._desk = Desk(policies, self._load_calendar(), now, terms)
         return self._desk
 
     async def draw(self, table: str) -> int:

@@ -105,6 +105,8 @@ MATRIX = {
     "POST /reviews": "af",
     "PUT /policies/{name}": "af",
     "GET /policies/{name}": "anfu",
+    "GET /policies": "anfu",
+    "GET /stages": "afu",
     "GET /sessions": "anu",
     "GET /sessions/{id}": "anu",
     "GET /actions": "anu",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from billing.access import Level
 from billing.calendar import next_cut
 from billing.ladder import (
+    Bar,
     CoveringNotice,
     Receivable,
     Rung,
@@ -20,6 +21,7 @@ from billing.ladder import (
     settled,
 )
 from billing.policy import Policy, parse
+from billing.stage import Stage
 from tests.support.accounts import CALENDAR, STAGED, ZONE, policy
 
 FULL_LADDER = [
@@ -27,9 +29,17 @@ FULL_LADDER = [
     {"level": "walled", "anchor": "reduced", "after_days": 5},
     {"level": "blocked", "anchor": "maturity", "after_days": 9},
 ]
+BEYOND = [
+    {"level": "walled"},
+    {"level": "rescind", "anchor": "walled", "after_days": 5},
+    {"level": "bureau", "anchor": "rescind"},
+    {"level": "agency", "anchor": "rescind", "after_days": 4},
+]
 POLICIES = (
     policy(),
     policy(steps=STAGED, promise_level="reduced"),
+    parse("old", 1, {"law": "anatel-632"}),
+    parse("beyond", 1, {"law": "none", "notice_days": 5, "steps": BEYOND, "cut_from": "09:30"}),
     policy(steps=FULL_LADDER, min_debt_cents=50_00, float_bank_days=0),
     parse("quick", 2, {"law": "none", "notice_days": 2, "steps": FULL_LADDER, "cut_any_day": True}),
     parse("night", 1, {"steps": [{"level": "blocked"}], "cut_from": "00:00", "cut_until": "23:59"}),
@@ -72,13 +82,15 @@ def scenes(draw: st.DrawFn, rungs: bool = True, brakes: bool = True) -> tuple[Si
     )[draw(st.integers(0, 1)) :]
     entered: tuple[Rung, ...] = ()
     if rungs:
-        levels = draw(st.sets(st.sampled_from([Level.REDUCED, Level.WALLED, Level.BLOCKED])))
-        backs = sorted(draw(st.sets(st.integers(0, 40), min_size=3, max_size=3)), reverse=True)
+        stages = draw(st.sets(st.sampled_from(list(Stage))))
+        backs = sorted(draw(st.sets(st.integers(0, 40), min_size=6, max_size=6)), reverse=True)
         entered = tuple(
-            Rung(level, now.date() - timedelta(days=back))
-            for level, back in zip(sorted(levels, key=_severity), backs, strict=False)
+            Rung(stage, now.date() - timedelta(days=back))
+            for stage, back in zip(sorted(stages, key=_severity), backs, strict=False)
         )
     situation = Situation(receivables, notices, entered)
+    if draw(st.booleans()):
+        situation = replace(situation, ended_on=near(30, 0))
     if brakes and draw(st.booleans()):
         situation = replace(situation, promise_until=near(4, 4))
     if brakes and draw(st.booleans()):
@@ -87,8 +99,8 @@ def scenes(draw: st.DrawFn, rungs: bool = True, brakes: bool = True) -> tuple[Si
     return situation, now
 
 
-def _severity(level: Level) -> int:
-    return level.severity
+def _severity(stage: Stage) -> int:
+    return stage.severity
 
 
 def utc(instant: datetime) -> datetime:
@@ -150,7 +162,7 @@ def test_waiting_never_softens(scene: tuple[Situation, datetime], rules: Policy)
     for _, _, verdict in life(situation, rules, now):
         assert verdict.level.severity >= level.severity
         level = verdict.level
-    assert decide(situation, rules, CALENDAR, now).step in (None, rules.steps[0].level.value)
+    assert decide(situation, rules, CALENDAR, now).step in (None, rules.steps[0].stage.value)
 
 
 @settings(max_examples=150, deadline=None)
@@ -172,6 +184,13 @@ def test_a_cut_has_its_notice_its_hour_and_no_brake(
             assert verdict.counted_cents == sum(due[i].unpaid_cents for i in verdict.invoice_ids)
             assert verdict.counted_cents >= rules.min_debt_cents
             assert next_cut(CALENDAR, rules, now) == now
+            for number in verdict.invoice_ids:
+                ages = [
+                    (now.date() - item.proven_on).days
+                    for item in situation.notices
+                    if number in item.invoice_ids
+                ]
+                assert max(ages) >= rules.notice_days, "each counted invoice has its own proof"
             assert before.promise_until is None or before.promise_until < now.date()
             assert before.hold_until is None or before.hold_until <= now
         assert len(verdict.rungs) <= len(before.rungs) + 1
@@ -268,3 +287,58 @@ def test_the_order_of_facts_does_not_matter(
         notices=tuple(data.draw(st.permutations(situation.notices))),
     )
     assert decide(shuffled, rules, CALENDAR, now) == decide(situation, rules, CALENDAR, now)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes(), policies, st.sampled_from(Bar))
+def test_a_bar_takes_and_gives_nothing_but_the_next_step(
+    scene: tuple[Situation, datetime], rules: Policy, bar: Bar
+) -> None:
+    """Barred, a contract stands as it would if nothing could be entered at this instant."""
+    situation, now = scene
+    free = decide(situation, rules, CALENDAR, now)
+    barred = decide(replace(situation, bars=(bar,)), rules, CALENDAR, now)
+    assert barred.level.severity <= free.level.severity
+    assert barred.rungs == free.rungs[: len(barred.rungs)]
+    assert len(free.rungs) - len(barred.rungs) in (0, 1)
+    assert (barred.invoice_ids, barred.counted_cents) == (free.invoice_ids, free.counted_cents)
+    if barred.rungs == free.rungs and situation.promise_until is None:
+        assert barred.level is free.level, "no step to enter: the bar is nothing"
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes(rungs=False, brakes=False), policies, st.data())
+def test_a_promise_never_shortens_a_deadline(
+    scene: tuple[Situation, datetime], rules: Policy, data: st.DataObject
+) -> None:
+    """Two lives of one debt, with and without a promise: no stage is entered earlier with it."""
+    situation, now = scene
+    plain = list(life(situation, rules, now))
+    until_on = now.date() + timedelta(days=data.draw(st.integers(0, 20)))
+    at, before, _ = plain[data.draw(st.integers(0, len(plain) - 1))]
+    promised = list(life(replace(before, promise_until=until_on), rules, at))
+    first = {rung.stage: rung.entered_on for _, _, verdict in plain for rung in verdict.rungs}
+    for _, _, verdict in promised:
+        for rung in verdict.rungs:
+            assert rung.entered_on >= first[rung.stage]
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes(), policies)
+def test_beyond_the_line_comes_only_after_the_end_and_in_order(
+    scene: tuple[Situation, datetime], rules: Policy
+) -> None:
+    situation, start = scene
+    known = {rung.stage for rung in situation.rungs}
+    for now, before, verdict in life(situation, rules, start):
+        new = [rung.stage for rung in verdict.rungs if rung.stage not in known]
+        known |= set(new)
+        for stage in new:
+            if stage.severity > Stage.RESCIND.severity:
+                assert before.ended_on is not None
+                assert before.ended_on <= now.date()
+            else:
+                assert next_cut(CALENDAR, rules, now) == now
+        stages = [rung.stage.severity for rung in verdict.rungs]
+        assert stages == sorted(set(stages))
+        assert sum(verdict.amounts_cents) == verdict.counted_cents

@@ -33,6 +33,7 @@ from billing.invoice import InvoiceState
 from billing.ladder import CoveringNotice, Receivable, Rung, Situation, decide
 from billing.ledger import Posting
 from billing.policy import PolicyError
+from billing.stage import Stage
 from tests.support.accounts import (
     CALENDAR,
     RATES,
@@ -101,7 +102,8 @@ def test_the_worked_example_from_invoice_to_restore() -> None:
         (Receivable(1, day("2026-09-01"), 99_90),),
         (CoveringNotice(5, day("2026-09-04"), frozenset({1})),),
     )
-    assert only(payer).rungs == (Rung(Level.WALLED, day("2026-09-21")),)
+    assert (cut.verdict.invoice_ids, cut.verdict.amounts_cents) == ((1,), (99_90,))
+    assert only(payer).rungs == (Rung(Stage.WALLED, day("2026-09-21")),)
     # Saturday night: 99.90, fine 2.00 and 25 days of interest, 0.83.
     paid = payment(102_73, "2026-09-26 23:10", 1)
     payer, facts = clear_payment(payer, paid, desk("2026-09-26 23:10"))
@@ -295,14 +297,21 @@ def test_wrong_invoices_and_payments_are_refused() -> None:
             clear_payment(payer, payment(cents, "2026-09-10 09:00"), now)
 
 
-def test_an_ended_contract_is_left_alone_but_its_debt_can_be_paid() -> None:
+def test_an_ended_contract_keeps_its_access_and_its_debt_goes_on_and_can_be_paid() -> None:
     payer = noticed(issued((1, "2026-09-01")), "2026-09-04 09:00")
     ended = replace(only(payer), ended_on=day("2026-09-05"))
     payer = replace(payer, contracts=(ended,))
-    # The ladder's date of review is forgotten once, and that is all.
     left, facts = review(payer, desk("2026-09-21 08:00"))
-    assert left == replace(payer, contracts=(replace(ended, review_on=None),))
-    assert [type(fact) for fact in facts] == [Reviewed]
+    (look,) = facts
+    assert isinstance(look, Reviewed)
+    assert (look.verdict.level, look.verdict.step) == (Level.FULL, "walled")
+    walled = replace(
+        ended,
+        reason="step_reached",
+        rungs=(Rung(Stage.WALLED, day("2026-09-21")),),
+        review_on=at("2026-11-23 08:00"),
+    )
+    assert left == replace(payer, contracts=(walled,))
     assert review(left, desk("2026-09-22 08:00")) == (left, ())
     assert notice_due(replace(payer, notices=()), desk("2026-09-21 08:00")) == {}
     paid, facts = clear_payment(

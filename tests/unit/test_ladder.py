@@ -17,10 +17,12 @@ from billing.ladder import (
     overdue_from,
     settled,
 )
-from billing.policy import Policy
+from billing.policy import Policy, read
+from billing.stage import Stage
 from tests.support.accounts import CALENDAR, STAGED, at, day, policy
 
-RULES = policy()
+# The line alone; what comes after it is in test_ladder_stages.py.
+RULES = policy(steps=[{"level": "walled"}])
 STAGES = policy(steps=STAGED)
 LADDER = policy(
     steps=[
@@ -117,7 +119,8 @@ def test_a_verdict_says_everything_of_rule_16() -> None:
         policy_name="anatel-765",
         policy_version=1,
         review_on=None,  # what becomes overdue later changes nothing before its own notice
-        rungs=(Rung(Level.WALLED, day("2026-09-21")),),
+        rungs=(Rung(Stage.WALLED, day("2026-09-21")),),
+        amounts_cents=(5_00,),
     )
 
 
@@ -178,9 +181,9 @@ def test_stages_follow_from_the_day_they_were_really_entered() -> None:
 
 def test_one_step_a_day_however_late_and_however_often_one_looks() -> None:
     situation = Situation((owed(),), (proven("2026-01-04"),))
-    rules = policy(
-        steps=[{"level": name} for name in ("reduced", "walled", "blocked")], cut_any_day=True
-    )
+    # As documents could say it once: read, but not accepted any more.
+    steps = [{"level": name} for name in ("reduced", "walled", "blocked")]
+    rules = read("x", 1, {"steps": steps, "cut_any_day": True})
     first = look(situation, "2026-10-14 08:00", rules)
     again = look(replace(situation, rungs=first.rungs), "2026-10-14 15:59", rules)
     assert again == first
@@ -199,13 +202,13 @@ def test_the_oldest_covering_notice_sets_the_days() -> None:
     assert (verdict.level, verdict.notice_id, verdict.invoice_ids) == (Level.WALLED, 1, (1,))
 
 
-def rungs(*entered: tuple[Level, str]) -> tuple[Rung, ...]:
-    return tuple(Rung(level, date.fromisoformat(on)) for level, on in entered)
+def rungs(*entered: tuple[Stage, str]) -> tuple[Rung, ...]:
+    return tuple(Rung(stage, date.fromisoformat(on)) for stage, on in entered)
 
 
 OLD, NEW = owed(1), owed(2, "2026-10-01")
 BOTH = (proven("2026-09-04", 1, number=1), proven("2026-10-05", 2, number=2))
-WALLED = rungs((Level.REDUCED, "2026-09-21"), (Level.WALLED, "2026-10-06"))
+WALLED = rungs((Stage.REDUCED, "2026-09-21"), (Stage.WALLED, "2026-10-06"))
 
 
 # Rule 8. Invoice 1: notice 09-04; invoice 2: notice 10-05, matures Tuesday 10-20.
@@ -236,7 +239,7 @@ def test_partial_payment_keeps_only_what_the_rest_would_have_reached(
 def test_the_next_step_waits_for_the_real_day_and_for_the_dates_of_what_is_left() -> None:
     # Really reduced on 10-15 (a hold), though the dates gave 09-21: walled is 15 days later, on
     # Friday 10-30, so Tuesday 11-03 (Monday is a holiday).
-    late = Situation((OLD,), BOTH, rungs((Level.REDUCED, "2026-10-15")))
+    late = Situation((OLD,), BOTH, rungs((Stage.REDUCED, "2026-10-15")))
     assert look(late, "2026-10-29 10:00", STAGES).review_on == at("2026-11-03 08:00")
     # Really reduced on 09-21, but for an invoice that is paid: what is left gives 10-20 and 11-04.
     left = Situation((NEW,), BOTH, WALLED[:1])
@@ -265,7 +268,7 @@ def test_restore_has_no_calendar(now: str) -> None:
 def test_a_promise_lifts_until_the_next_allowed_instant(
     now: str, level: Level, reason: str, review_on: str | None
 ) -> None:
-    entered = rungs((Level.WALLED, "2026-09-21"))
+    entered = rungs((Stage.WALLED, "2026-09-21"))
     situation = Situation((owed(),), (proven("2026-09-04"),), entered, day("2026-09-25"))
     verdict = look(situation, now)
     assert (verdict.level, verdict.reason) == (level, reason)
@@ -275,13 +278,13 @@ def test_a_promise_lifts_until_the_next_allowed_instant(
 
 def test_after_a_promise_comes_what_the_dates_give() -> None:
     # Reduced on 09-21; walled would have come on 10-06, under the promise.
-    entered = rungs((Level.REDUCED, "2026-09-21"))
+    entered = rungs((Stage.REDUCED, "2026-09-21"))
     situation = Situation((owed(),), (proven("2026-09-04"),), entered, day("2026-10-07"))
     assert look(situation, "2026-10-06 10:00", STAGES).level is Level.FULL
     verdict = look(situation, "2026-10-08 08:00", STAGES)
     assert (verdict.level, verdict.rungs[1:]) == (
         Level.WALLED,
-        rungs((Level.WALLED, "2026-10-08")),
+        rungs((Stage.WALLED, "2026-10-08")),
     )
 
 

@@ -1,0 +1,160 @@
+"""From the cut to the contract's end, the bureau and the agency, day by day; paid on the way."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import insert, select, update
+
+from api import rescinding, review
+from api.house import House
+from api.store.ladder_tables import contract_stages
+from api.store.tables import notices
+from api.verify import verify
+from billing.account import draw_notice, prove_notice
+from tests.support.database import Added, add_contract, add_plan, make_house
+from tests.support.http_face import Face, open_face
+
+pytestmark = pytest.mark.anyio
+
+START = datetime.fromisoformat("2026-08-20T10:00:00-03:00")
+NOTICED = datetime.fromisoformat("2026-09-04T10:00:00-03:00")
+CUT = datetime.fromisoformat("2026-09-21T08:00:00-03:00")
+# 60 days after the cut is Friday 2026-11-20, a holiday.
+RESCIND = datetime.fromisoformat("2026-11-23T08:00:00-03:00")
+THE_DAY_AFTER = datetime.fromisoformat("2026-11-24T00:00:00-03:00")
+AGENCY = datetime.fromisoformat("2026-12-23T00:00:00-03:00")
+
+
+@pytest.fixture
+async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    made = await make_house(database_url, tmp_path, now=START)
+    yield made
+    await made.store.close()
+
+
+@pytest.fixture
+async def face(house: House) -> AsyncIterator[Face]:
+    async with open_face(house) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def admin(face: Face) -> httpx.AsyncClient:
+    return await face.client(name="chefe")
+
+
+async def _at(house: House, to: datetime) -> None:
+    """Move the clock and do what is due, until nothing is."""
+    async with house.uow("test", "clock") as uow:
+        await uow.move_clock(to)
+    for _ in range(2):  # an end that is done calls for another look
+        await review.run(house, None, "look", "schedule")
+
+
+async def _rescinded(house: House, admin: httpx.AsyncClient) -> tuple[Added, int]:
+    """A debtor whose contract the ladder rescinds; the clock stands at that hour."""
+    added = await add_contract(house, await add_plan(house, "Fibra 100"))
+    body = {
+        "contract_id": added.contract_id,
+        "due_on": "2026-09-01",
+        "lines": [{"description": "Internet", "amount_cents": 9990}],
+    }
+    invoice_id: int = (await admin.post("/api/v1/invoices", json=body)).json()["id"]
+    async with house.uow("test", "clock") as uow:
+        await uow.move_clock(NOTICED)
+        account = await uow.account(added.subscriber_id)
+        notice_id = await uow.draw("notices")
+        account, facts = draw_notice(account, notice_id, await uow.desk())
+        await uow.record(account, facts)
+        sent = {"channel": "email", "content_sha256": b"x" * 32}
+        await uow.connection.execute(update(notices).where(notices.c.id == notice_id).values(sent))
+        _, facts = prove_notice(account, notice_id, NOTICED, await uow.desk())
+        await uow.record(account, facts)
+    await _at(house, CUT)
+    await _at(house, RESCIND)
+    return added, invoice_id
+
+
+async def _told(admin: httpx.AsyncClient, contract_id: int) -> list[str]:
+    url = f"/api/v1/contracts/{contract_id}/timeline?lang=en"
+    return [item["sentence"] for item in (await admin.get(url)).json()["items"]]
+
+
+async def test_a_debt_never_paid_ends_the_contract_and_goes_to_bureau_and_agency(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    added, invoice_id = await _rescinded(house, admin)
+    url = f"/api/v1/contracts/{added.contract_id}"
+    access = (await admin.get(f"{url}/access")).json()
+    assert (access["level"], access["reason"]) == ("blocked", "step_reached")
+    assert (await admin.get(url)).json()["ended_on"] is None, "today is the last day with a login"
+    (said,) = (await admin.get("/api/v1/stages?stage=rescind&open=true")).json()["items"]
+    assert (said["invoice_ids"], said["amounts_cents"]) == ([invoice_id], [9990])
+    assert (said["counted_cents"], said["policy"]) == (9990, "anatel-765")
+    assert said["notice_id"] is not None
+    await rescinding.enact(house, "again", "schedule")  # nothing is told twice
+    await _at(house, THE_DAY_AFTER)
+    assert (await admin.get(url)).json()["ended_on"] == "2026-11-24"
+    await _at(house, AGENCY)
+    stages = (await admin.get(f"/api/v1/stages?contract_id={added.contract_id}")).json()["items"]
+    assert [(item["stage"], item["entered_at"][:10]) for item in stages] == [
+        ("rescind", "2026-11-23"),
+        ("bureau", "2026-11-24"),
+        ("agency", "2026-12-23"),
+    ]
+    page = (await admin.get("/api/v1/stages?limit=1")).json()
+    assert len(page["items"]) == 1
+    assert page["next"] is not None
+    body = {"invoice_id": invoice_id, "amount_cents": 20000, "method": "cash", "reference": "x"}
+    assert (await admin.post("/api/v1/payments", json=body)).status_code == 201
+    stages = (await admin.get("/api/v1/stages?open=false")).json()["items"]
+    assert [item["left_reason"] for item in stages] == ["no_debt"] * 3
+    assert (await admin.get(url)).json()["ended_on"] == "2026-11-24", "a payment begins no contract"
+    told = await _told(admin, added.contract_id)
+    assert any(line.startswith("Contract rescinded for want of payment") for line in told)
+    assert "ladder ended the contract; 2026-11-24 is the first day without service." in told
+    assert "The debt of R$99.90 goes to the credit bureaus." in told
+    assert any(line.startswith("The stage collection agency is over") for line in told)
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_a_debt_paid_on_the_day_of_rescission_takes_the_end_back(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    added, invoice_id = await _rescinded(house, admin)
+    url = f"/api/v1/contracts/{added.contract_id}"
+    body = {"invoice_id": invoice_id, "amount_cents": 20000, "method": "cash", "reference": "x"}
+    assert (await admin.post("/api/v1/payments", json=body)).status_code == 201
+    assert (await admin.get(f"{url}/access")).json()["level"] == "full"
+    await _at(house, THE_DAY_AFTER)
+    assert (await admin.get(url)).json()["ended_on"] is None
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_a_rescission_that_nobody_enacted_that_day_ends_the_contract_at_once(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    added, _ = await _rescinded(house, admin)
+    await admin.delete(f"/api/v1/contracts/{added.contract_id}/termination")  # as if never told
+    await _at(house, THE_DAY_AFTER + timedelta(days=3))
+    ended = (await admin.get(f"/api/v1/contracts/{added.contract_id}")).json()["ended_on"]
+    assert ended == "2026-11-27"
+
+
+async def test_verify_finds_a_stage_that_the_ladder_would_not_have_entered(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    await _rescinded(house, admin)
+    async with house.uow("test", "forgery") as uow:
+        rows = await uow.connection.execute(select(contract_stages))
+        row = dict(rows.mappings().one())
+        forged = row | {"id": row["id"] + 100, "stage": "bureau"}
+        await uow.connection.execute(insert(contract_stages), forged)
+    async with house.store.reading() as connection:
+        (difference,) = await verify(house, connection)
+    assert "judged again ('rescind', 9990" in difference
