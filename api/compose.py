@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date
 from functools import cache
 
@@ -23,6 +24,7 @@ from api.store.secrets import (
 from api.store.uow import Store
 from billing import calendar
 from billing.payments.provider import PaymentProvider
+from billing.place import parse_place
 from config import policies
 from config.settings import Settings
 
@@ -66,9 +68,10 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
 
 def provider_calendar(settings: Settings, today: date) -> calendar.Calendar:
-    """The holidays that bind this provider."""
+    """The calendar of the provider's own place, without what is written down in the database."""
     years = range(today.year + CALENDAR_YEARS.start, today.year + CALENDAR_YEARS.stop)
-    return calendar.brazil(years, settings.state)
+    place = parse_place(settings.state, settings.city_code)
+    return replace(calendar.brazil(years, place.state), place=place)
 
 
 async def prepare(house: House) -> None:

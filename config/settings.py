@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     timezone: str = "America/Sao_Paulo"
     # State whose holidays bind cuts, as in "SP"; empty: national ones only.
     state: str = ""
+    # IBGE's seven digits of the provider's city, for its holidays; empty: none.
+    city_code: str = ""
     clock: Literal["system", "manual"] = "system"
     # Whether invoices are issued by themselves every day. Empty: not in rehearsal, else they are.
     billing: Literal["on", "off", ""] = ""
