@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
-from billing.place import Place
+from billing.place import COUNTRY, Place
 from billing.policy import Policy
 
 ONE_DAY = timedelta(days=1)
@@ -27,7 +27,7 @@ class Calendar:
 
     holidays: frozenset[date]
     bank_closed: frozenset[date]
-    place: Place = Place()
+    place: Place = COUNTRY
     years: tuple[int, ...] = ()
     sheet_id: int = 0
 

@@ -36,7 +36,10 @@ class Place:
 
     def within(self) -> tuple["Place", ...]:
         """The country, the state and the city, as far as they are known: all of them bind."""
-        return tuple(dict.fromkeys((Place(), Place(self.state), self)))
+        return tuple(dict.fromkeys((COUNTRY, Place(self.state), self)))
+
+
+COUNTRY: Final = Place()
 
 
 def parse_place(state: str | None, city_code: str | None) -> Place:

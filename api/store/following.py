@@ -8,7 +8,7 @@ moves the contract.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Select, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -18,9 +18,10 @@ from api.store.place_tables import customer_classes, policy_assignments, subscri
 from api.store.places import JOINED, REGION, lock_payers, look_again
 
 DEFAULT_POLICY = "anatel-765"
+Because = Literal["contract", "class", "region", "plan", "default"]
 
 _FOLLOWS = f"""
-    select c.id, c.policy, c.plan_id, class.name as class, {REGION} as region,
+    select c.id, c.policy, c.plan_id, c.ended_on, class.name as class, {REGION} as region,
         case when c.policy_own then c.policy
             else coalesce(of_class.policy, of_region.policy, of_plan.policy, :otherwise)
         end as follows,
@@ -41,9 +42,7 @@ _FOLLOWS = f"""
 _ONE = text(f"{_FOLLOWS} where c.id = :id")
 _ASTRAY = text(f"""
 select id, policy, follows, because from ({_FOLLOWS}) as f
-where policy <> follows and (cast(:ids as bigint[]) is null or id = any(cast(:ids as bigint[])))
-  and id in (select id from contracts where ended_on is null)
-order by id
+where policy <> follows and id = any(cast(:ids as bigint[])) and ended_on is null order by id
 """)  # noqa: S608
 _MOVE = text("""
 update contracts c set policy = m.policy
@@ -53,10 +52,14 @@ where c.id = m.id
 _OWN = text(
     "update contracts set policy_own = :own, policy = coalesce(:policy, policy) where id = :id"
 )
-_MEMBERS = text("""
-select c.id from contracts c join subscriber_classes s on s.subscriber_id = c.subscriber_id
-where s.class_id = :id and c.ended_on is null order by c.id
-""")
+_IN_SCOPE = {
+    scope: text(f"select c.id from contracts c {JOINED} where c.ended_on is null and {condition}")  # noqa: S608
+    for scope, condition in (
+        ("class", "class.name = :key"),
+        ("region", f"{REGION} = :key"),
+        ("plan", "c.plan_id::text = :key"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Followed:
     """Which policy a contract follows. `because` says whose choice it is, `key` of which one."""
 
     policy: str
-    because: str
+    because: Because
     key: str | None
 
 
@@ -93,23 +96,16 @@ async def followed(connection: AsyncConnection, contract_id: int) -> Followed | 
 
 
 async def settle(
-    connection: AsyncConnection, contract_ids: Sequence[int] | None, at: datetime
+    connection: AsyncConnection, contract_ids: Sequence[int], at: datetime
 ) -> list[Move]:
     """Have running contracts follow what they should, and be looked at anew; those that moved.
 
     Args:
         connection: inside the transaction that changed what it comes from.
-        contract_ids: whose; None: everybody's.
+        contract_ids: whose.
         at: the business instant, from which they are due for a look.
     """
-    asked = {
-        "ids": list(contract_ids) if contract_ids is not None else None,
-        "otherwise": DEFAULT_POLICY,
-    }
-    moves = [
-        Move(row.id, row.policy, row.follows, row.because)
-        for row in await connection.execute(_ASTRAY, asked)
-    ]
+    moves = await astray(connection, contract_ids)
     if moves:
         ids = [move.contract_id for move in moves]
         await lock_payers(connection, ids)
@@ -117,6 +113,20 @@ async def settle(
         await connection.execute(_MOVE, {"ids": ids, "policies": policies})
         await look_again(connection, ids, at)
     return moves
+
+
+async def astray(connection: AsyncConnection, contract_ids: Sequence[int]) -> list[Move]:
+    """Which of these contracts follow another policy than they should."""
+    asked = {"ids": list(contract_ids), "otherwise": DEFAULT_POLICY}
+    return [
+        Move(row.id, row.policy, row.follows, row.because)
+        for row in await connection.execute(_ASTRAY, asked)
+    ]
+
+
+async def contracts_in(connection: AsyncConnection, scope: str, key: str) -> Sequence[int]:
+    """The running contracts of a class, a region or a plan."""
+    return (await connection.scalars(_IN_SCOPE[scope], {"key": key})).all()
 
 
 async def assign(
@@ -186,11 +196,6 @@ async def put_class(
         .returning(customer_classes.c.id)
     )
     return int(made.scalar_one())
-
-
-async def contracts_of_class(connection: AsyncConnection, class_id: int) -> Sequence[int]:
-    """The running contracts of a class's subscribers."""
-    return (await connection.scalars(_MEMBERS, {"id": class_id})).all()
 
 
 async def put_into_class(

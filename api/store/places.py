@@ -50,6 +50,10 @@ where c.id = any(cast(:ids as bigint[])) and c.ended_on is null
        or exists (select from invoices i where i.contract_id = c.id and i.state = 'open'))
 """)
 _OF_SUBSCRIBER = text("select id from contracts where subscriber_id = :id and ended_on is null")
+_AT_HOME = text("""
+select id from contracts where subscriber_id = :id and ended_on is null
+  and not exists (select from addresses a where a.contract_id = contracts.id)
+""")
 _AT_PLACE = text(f"""
 select c.id from contracts c {JOINED}
 where c.ended_on is null
@@ -94,6 +98,11 @@ async def lock_payers(connection: AsyncConnection, contract_ids: Collection[int]
 async def contracts_of(connection: AsyncConnection, subscriber_id: int) -> Sequence[int]:
     """The running contracts of a subscriber."""
     return (await connection.scalars(_OF_SUBSCRIBER, {"id": subscriber_id})).all()
+
+
+async def contracts_at_home(connection: AsyncConnection, subscriber_id: int) -> Sequence[int]:
+    """Those that are where the subscriber is."""
+    return (await connection.scalars(_AT_HOME, {"id": subscriber_id})).all()
 
 
 async def contracts_at(connection: AsyncConnection, place: Place, own: Place) -> Sequence[int]:
