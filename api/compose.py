@@ -24,7 +24,6 @@ from api.store.secrets import (
 from api.store.uow import Store
 from billing import calendar
 from billing.payments.provider import PaymentProvider
-from billing.place import parse_place
 from config import policies
 from config.settings import Settings
 
@@ -70,8 +69,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 def provider_calendar(settings: Settings, today: date) -> calendar.Calendar:
     """The calendar of the provider's own place, without what is written down in the database."""
     years = range(today.year + CALENDAR_YEARS.start, today.year + CALENDAR_YEARS.stop)
-    place = parse_place(settings.state, settings.city_code)
-    return replace(calendar.brazil(years, place.state), place=place)
+    return replace(calendar.brazil(years, settings.place.state), place=settings.place)
 
 
 async def prepare(house: House) -> None:

@@ -55,10 +55,8 @@ async def put_class(uow: Uow, name: str, never_block: bool, note: str, policy: s
     await _follow(uow, members)
 
 
-async def put_into_class(
-    uow: Uow, subscriber_id: int, name: str | None, reason: str
-) -> Sequence[int]:
-    """Put a subscriber into a class, or (None) into none; the contracts that are of it then.
+async def put_into_class(uow: Uow, subscriber_id: int, name: str | None, reason: str) -> None:
+    """Put a subscriber into a class, or (None) into none.
 
     Raises:
         LookupError: there is no such class.
@@ -80,7 +78,6 @@ async def put_into_class(
     never_block = found is not None and bool(found["never_block"])
     await _classed(uow, contract_ids, name, never_block, reason)
     await _follow(uow, contract_ids)
-    return contract_ids
 
 
 async def _classed(

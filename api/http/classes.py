@@ -13,7 +13,7 @@ from api.http.lists import listed, unknown
 from api.http.problems import conflict, invalid, not_found, responses
 from api.http.security import Caller, require
 from api.operators import Permission
-from api.store import catalogue, following
+from api.store import catalogue, following, places
 from api.store.place_tables import customer_classes, policy_assignments
 from api.store.policies import latest_policies
 from api.store.uow import Uow
@@ -58,9 +58,15 @@ class Membership(models.Body):
 
 
 class MembershipAnswer(BaseModel):
+    """Everything but the numbers is null for a subscriber of no class."""
+
     subscriber_id: int
-    customer_class: str | None
     contract_ids: list[int]
+    customer_class: str | None = None
+    never_block: bool | None = None
+    reason: str | None = None
+    author: str | None = None
+    since: datetime | None = None
 
 
 class NewAssignment(models.Body):
@@ -168,12 +174,22 @@ async def write_membership(id: Id, body: Membership, caller: Writing) -> Members
         if not await catalogue.exists(uow.connection, "subscribers", id):
             raise unknown("subscriber", id)
         try:
-            contract_ids = await placing.put_into_class(uow, id, body.customer_class, body.reason)
+            await placing.put_into_class(uow, id, body.customer_class, body.reason)
         except LookupError as error:
             raise invalid("customer_class", str(error)) from error
-    return MembershipAnswer(
-        subscriber_id=id, customer_class=body.customer_class, contract_ids=list(contract_ids)
-    )
+        return await _membership(caller, uow, id)
+
+
+@router.get(
+    "/subscribers/{id}/class", summary="Read a subscriber's class", responses=responses(404)
+)
+async def read_membership(
+    id: Id, caller: Annotated[Caller, Depends(require(Permission.READ_SUBSCRIBERS))]
+) -> MembershipAnswer:
+    async with caller.uow() as uow:
+        if not await catalogue.exists(uow.connection, "subscribers", id):
+            raise unknown("subscriber", id)
+        return await _membership(caller, uow, id)
 
 
 @router.put(
@@ -248,6 +264,17 @@ async def _shown_class(caller: Caller, uow: Uow, name: str) -> ClassAnswer:
         raise not_found("class", name, "/api/v1/classes")
     written_at = found["written_at"].astimezone(caller.house.settings.zone)
     return ClassAnswer(**{**found, "written_at": written_at})
+
+
+async def _membership(caller: Caller, uow: Uow, subscriber_id: int) -> MembershipAnswer:
+    contract_ids = list(await places.contracts_of(uow.connection, subscriber_id))
+    found = await following.class_of(uow.connection, subscriber_id)
+    if found is None:
+        return MembershipAnswer(subscriber_id=subscriber_id, contract_ids=contract_ids)
+    since = found["since"].astimezone(caller.house.settings.zone)
+    return MembershipAnswer(
+        subscriber_id=subscriber_id, contract_ids=contract_ids, **{**found, "since": since}
+    )
 
 
 async def _followed(uow: Uow, contract_id: int) -> FollowedAnswer:

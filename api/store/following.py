@@ -198,6 +198,23 @@ async def put_class(
     return int(made.scalar_one())
 
 
+async def class_of(connection: AsyncConnection, subscriber_id: int) -> Mapping[Any, Any] | None:
+    """The class of a subscriber, with who said so, why and since when; None: of none."""
+    query = (
+        select(
+            customer_classes.c.name.label("customer_class"),
+            customer_classes.c.never_block,
+            subscriber_classes.c.reason,
+            subscriber_classes.c.author,
+            subscriber_classes.c.written_at.label("since"),
+        )
+        .join(subscriber_classes, subscriber_classes.c.class_id == customer_classes.c.id)
+        .where(subscriber_classes.c.subscriber_id == subscriber_id)
+    )
+    found: Mapping[Any, Any] | None = (await connection.execute(query)).mappings().one_or_none()
+    return found
+
+
 async def put_into_class(
     connection: AsyncConnection,
     subscriber_id: int,

@@ -32,7 +32,8 @@ STANDING = """
     coalesce(class.never_block, false) as never_block,
     exists (
         select from outage_contracts hit join outages o on o.id = hit.outage_id
-        where hit.contract_id = c.id and o.ended_at is null and o.started_at <= :now
+        where hit.contract_id = c.id and hit.invoice_id is null
+          and o.ended_at is null and o.started_at <= :now
     ) as in_outage
 """
 REGION = "coalesce(here.region, home.region)"

@@ -60,6 +60,7 @@ MATRIX = {
     "GET /classes/{name}": "anfu",
     "GET /classes": "anfu",
     "PUT /subscribers/{id}/class": "af",
+    "GET /subscribers/{id}/class": "anfu",
     "PUT /policy-assignments": "af",
     "GET /policy-assignments": "anfu",
     "PUT /contracts/{id}/policy": "af",

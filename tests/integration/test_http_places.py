@@ -342,8 +342,14 @@ async def test_a_class_that_is_never_blocked_is_not_cut_and_is_listed(
     assert await cuts(house, admin, MONDAY) == [hospital.contract_id]
     sentences = await told(admin, hospital.contract_id)
     assert any("hospital, which is never cut; pronto-socorro" in said for said in sentences)
+    shown = await call(admin, "GET", url)
+    assert (shown["reason"], shown["author"], shown["never_block"]) == (
+        "pronto-socorro",
+        "chefe",
+        False,
+    )
     left = await call(admin, "PUT", url, {"customer_class": None, "reason": "fechou"})
-    assert left["customer_class"] is None
+    assert (left["customer_class"], left["since"]) == (None, None)
     assert await differences(house) == []
 
 
