@@ -10,15 +10,20 @@ from api.http import (
     agreements,
     billing,
     catalog,
+    classes,
     contract_billing,
     corrections,
     disputes,
     health,
+    holds,
+    holidays,
     ladder,
     ledger,
     money,
     network,
+    outages,
     pauses,
+    places,
     policies,
     proof,
     staff,
@@ -65,6 +70,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
         *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
+        *(places, holidays, classes, holds, outages),
     ):
         v1.include_router(part.router)
     app.include_router(v1)

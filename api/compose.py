@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date
 from functools import cache
 
@@ -66,9 +67,9 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
 
 def provider_calendar(settings: Settings, today: date) -> calendar.Calendar:
-    """The holidays that bind this provider."""
+    """The calendar of the provider's own place, without what is written down in the database."""
     years = range(today.year + CALENDAR_YEARS.start, today.year + CALENDAR_YEARS.stop)
-    return calendar.brazil(years, settings.state)
+    return replace(calendar.brazil(years, settings.place.state), place=settings.place)
 
 
 async def prepare(house: House) -> None:

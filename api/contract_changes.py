@@ -21,12 +21,11 @@ from api.store.billing_tables import (
     contract_plans,
     contract_products,
     discounts,
-    outage_contracts,
     products,
     waiting_lines,
 )
 from api.store.subscriptions import Billed
-from api.store.tables import contracts, nases, plans, sessions
+from api.store.tables import contracts, plans
 from api.store.uow import Uow
 from billing.account import Account
 from billing.cycle import Mode, change_due_day, cycle_of, next_due
@@ -311,29 +310,6 @@ async def add_lines(
     ]
     if rows:
         await uow.connection.execute(insert(waiting_lines), rows)
-
-
-async def hit_by_outage(
-    uow: Uow, outage_id: int, nas_id: int | None, contract_ids: Sequence[int]
-) -> int:
-    """Whom an outage hit: the contracts given, and those with a session on a NAS; how many."""
-    query = select(contracts.c.id).where(contracts.c.ended_on.is_(None))
-    if nas_id is not None:
-        if await uow.connection.scalar(select(nases.c.id).where(nases.c.id == nas_id)) is None:
-            raise Refused(f"there is no NAS {nas_id}; GET /api/v1/nas lists them")
-        on_it = select(sessions.c.contract_id).where(sessions.c.nas_id == nas_id)
-        found = set(await uow.connection.scalars(query.where(contracts.c.id.in_(on_it))))
-    else:
-        found = set()
-    named = set(await uow.connection.scalars(query.where(contracts.c.id.in_(list(contract_ids)))))
-    missing = set(contract_ids) - named
-    if missing:
-        raise Refused(f"no running contracts {', '.join(map(str, sorted(missing)))}")
-    hit = [{"outage_id": outage_id, "contract_id": n} for n in sorted(found | named)]
-    if not hit:
-        raise Refused("nobody was hit; give contract_ids, or a NAS that had sessions")
-    await uow.connection.execute(insert(outage_contracts), hit)
-    return len(hit)
 
 
 async def _billed(house: House, uow: Uow, contract_id: int) -> Billed:

@@ -13,7 +13,7 @@ from babel.numbers import format_currency
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.sentences import FLAWS, LEVELS, REASONS, SENTENCES, STAGES, Lang
+from api.sentences import CHOICES, FLAWS, LEVELS, REASONS, SENTENCES, STAGES, Lang
 from api.store.history import contract_history
 from api.store.listing import Item
 from billing.access import Level
@@ -92,7 +92,14 @@ def _events(
             if row["ended_at"] is not None:
                 yield row["ended_at"], "pause_ended"
         case "hold":
-            yield row["placed_at"], "hold_placed"
+            exemption = row["kind"] == "exemption"
+            yield row["placed_at"], "exemption_placed" if exemption else "hold_placed"
+            if row["ended_at"] is not None:
+                yield row["ended_at"], "hold_ended"
+        case "outage":
+            yield row["started_at"], "outage_started"
+            if row["ended_at"] is not None:
+                yield row["ended_at"], "outage_ended"
         case "payment":
             yield row["cleared_at"], "payment_posted"
             if row["assigned_at"] is not None:
@@ -240,6 +247,24 @@ def _penalty(lang: Lang, row: Item) -> str:
     return f" Multa por fidelidade: {shown}." if lang == "pt-BR" else f" Penalty: {shown}."
 
 
+def _place(lang: Lang, row: Item) -> str:
+    known = [row[name] for name in ("state", "city_code", "region") if row[name] is not None]
+    if known:
+        return ", ".join(known)
+    return "onde está o cliente" if lang == "pt-BR" else "where the customer is"
+
+
+def _class(lang: Lang, row: Item) -> str:
+    if row["customer_class"] is None:
+        return "nenhuma" if lang == "pt-BR" else "none"
+    never = {"pt-BR": ", que não é cortada", "en": ", which is never cut"}[lang]
+    return f"{row['customer_class']}{never if row['never_block'] else ''}"
+
+
+def _because(lang: Lang, row: Item) -> str:
+    return CHOICES[lang][row["because"]]
+
+
 def _took(lang: Lang, row: Item) -> str:
     if row["answered_wall"] is None:
         return ""
@@ -272,6 +297,9 @@ _MADE: dict[str, Callable[[Lang, Item], str]] = {
     "penalty": _penalty,
     "covered": _covered,
     "covered_amount": _covered_amount,
+    "place": _place,
+    "class_name": _class,
+    "because_text": _because,
     "took": _took,
     "cause": _cause,
     "sent": _sent,

@@ -99,6 +99,24 @@ FLAWS: dict[Lang, dict[str, str]] = {
     },
 }
 
+# Whose choice the policy is that a contract follows.
+CHOICES: dict[Lang, dict[str, str]] = {
+    "pt-BR": {
+        "contract": "escolhida para o contrato",
+        "class": "a da classe do cliente",
+        "region": "a da região",
+        "plan": "a do plano",
+        "default": "a que todos seguem",
+    },
+    "en": {
+        "contract": "chosen for the contract",
+        "class": "the customer's class follows it",
+        "region": "the region follows it",
+        "plan": "the plan follows it",
+        "default": "the one that all follow",
+    },
+}
+
 # (with amounts, without)
 SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
     "pt-BR": {
@@ -173,6 +191,24 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         * 2,
         "pause_ended": ("O cliente encerrou a suspensão que havia pedido.",) * 2,
         "hold_placed": ("{author} suspendeu o corte até {expires_at}: {reason}.",) * 2,
+        "exemption_placed": (
+            "{author} isentou o contrato de cortes e lembretes até {expires_at}: {reason}.",
+        )
+        * 2,
+        "hold_ended": (
+            "{ended_by} encerrou antes do prazo o que {author} suspendeu: {end_reason}.",
+        )
+        * 2,
+        "outage_started": ("Falha no local do cliente: {reason}; nenhum corte enquanto durar.",)
+        * 2,
+        "outage_ended": ("Falha no local do cliente resolvida: {reason}.",) * 2,
+        "contract_placed": ("{author} registrou o local: {place}.",) * 2,
+        "contract_classed": ("{author} registrou a classe do cliente: {class_name}; {reason}.",)
+        * 2,
+        "contract_policy_changed": (
+            "O contrato passa da política {before} para {policy}, {because_text}.",
+        )
+        * 2,
         "payment_posted": (
             "Pagamento {id} de {amount} recebido por {method}.",
             "Pagamento {id} recebido por {method}.",
@@ -296,6 +332,20 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         * 2,
         "pause_ended": ("The customer ended the suspension.",) * 2,
         "hold_placed": ("{author} held the cut back until {expires_at}: {reason}.",) * 2,
+        "exemption_placed": (
+            "{author} exempted the contract from cuts and reminders until {expires_at}: {reason}.",
+        )
+        * 2,
+        "hold_ended": ("{ended_by} ended early what {author} had held back: {end_reason}.",) * 2,
+        "outage_started": ("Outage at the customer's place: {reason}; no cut while it lasts.",) * 2,
+        "outage_ended": ("The outage at the customer's place is over: {reason}.",) * 2,
+        "contract_placed": ("{author} recorded the place: {place}.",) * 2,
+        "contract_classed": ("{author} recorded the customer's class: {class_name}; {reason}.",)
+        * 2,
+        "contract_policy_changed": (
+            "The contract moves from policy {before} to {policy}: {because_text}.",
+        )
+        * 2,
         "payment_posted": (
             "Payment {id} of {amount} received by {method}.",
             "Payment {id} received by {method}.",

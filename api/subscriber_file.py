@@ -1,6 +1,7 @@
 """Bringing in subscribers from CSV: each row is a contract with its login, of the person it names.
 
-Rows of one document are contracts of one person, be that person new or stored already.
+Rows of one document are contracts of one person, be that person new or stored already. A new
+person is where the first row says; a row that says another address has it for its contract alone.
 """
 
 import asyncio
@@ -18,23 +19,31 @@ from api.clock import Clock
 from api.csv_files import CsvFile, ImportReport, Problem, Progress, Row, read
 from api.importing import importing, log_import, refuse_stored
 from api.store.bulk import copy_rows, draw_ids
+from api.store.following import DEFAULT_POLICY, settle
+from api.store.place_tables import addresses
+from api.store.places import ADDRESS
 from api.store.secrets import SecretBox
 from api.store.tables import contracts, logins, plans, subscribers
 from api.store.uow import Store, Uow
 from billing.documents import parse_document
+from billing.place import InvalidPlace, parse_cep, parse_city_code, parse_place, parse_state
 
 COLUMNS = (
     *("name", "document", "email", "phone", "plan", "due_day"),
     *("username", "password", "mac", "static_ipv4", "delegated_ipv6"),
 )
-POLICY = "anatel-765"
+# What came later stands at the end, and files of before lack it.
+COLUMNS_OPTIONAL = ADDRESS
 _UNIQUE = ("username", "static_ipv4", "delegated_ipv6")
-# Looking at the rows, then copying three tables.
-_PASSES = 4
+# Looking at the rows, then copying four tables.
+_PASSES = 5
 _USERNAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _MAC = re.compile(r"[0-9A-F]{12}")
 _PHONE = re.compile(r"\+?[0-9 ().-]{8,24}")
 _EMAIL = re.compile(r"[^\s@<>\"',;]+@[^\s@<>\"',;]+\.[^\s@<>\"',;]+")
+
+
+Address = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class _Line:
     mac: str | None
     static_ipv4: str | None
     delegated_ipv6: str | None
+    # In the order of `ADDRESS`; None: the row has none of it.
+    address: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ async def import_subscribers(
     store: Store, secrets: SecretBox, clock: Clock, path: Path, dry_run: bool, progress: Progress
 ) -> ImportReport:
     """Import subscribers with their contracts and logins (see `api.importer`)."""
-    file = await asyncio.to_thread(read, path, COLUMNS)
+    file = await asyncio.to_thread(read, path, COLUMNS, COLUMNS_OPTIONAL)
     found = await asyncio.to_thread(_look, file, secrets, progress)
     async with importing(store, clock) as uow:
         if not dry_run:
@@ -112,6 +123,7 @@ def _look(file: CsvFile, secrets: SecretBox, progress: Progress) -> _Found:
             mac=row.parsed("mac", normal_mac),
             static_ipv4=row.parsed("static_ipv4", _ipv4),
             delegated_ipv6=row.parsed("delegated_ipv6", _prefix),
+            address=_address(row),
         )
         for column, value in zip(
             _UNIQUE, (line.username, line.static_ipv4, line.delegated_ipv6), strict=True
@@ -119,6 +131,21 @@ def _look(file: CsvFile, secrets: SecretBox, progress: Progress) -> _Found:
             row.once(column, value, found.seen[column])
         found.lines.append(line)
     return found
+
+
+def _address(row: Row) -> Address | None:
+    state, city_code = row.parsed("state", parse_state), row.parsed("city_code", parse_city_code)
+    try:
+        state = parse_place(state, city_code).state or None
+    except InvalidPlace as error:
+        row.refuse("city_code", str(error))
+    read_so = {"cep": row.parsed("cep", parse_cep), "city_code": city_code, "state": state}
+    longest = {"number": 64, "region": 64}
+    found = tuple(
+        read_so[name] if name in read_so else row.optional(name, longest.get(name, 200))
+        for name in ADDRESS
+    )
+    return found if any(found) else None
 
 
 def _person(row: Row, found: _Found) -> str:
@@ -187,7 +214,7 @@ async def _write(
     contract_ids = await draw_ids(connection, contracts, len(lines))
     numbered = list(zip(contract_ids, lines, strict=True))
     rows = [
-        (number, ids[line.document], plan_ids[line.plan], line.due_day, POLICY, now, now)
+        (number, ids[line.document], plan_ids[line.plan], line.due_day, DEFAULT_POLICY, now, now)
         for number, line in numbered
     ]
     terms = ("id", "subscriber_id", "plan_id", "due_day", "policy", "created_at", "since")
@@ -196,6 +223,27 @@ async def _write(
     rows = [(n, i.username, i.sealed, i.mac, i.static_ipv4, i.delegated_ipv6) for n, i in numbered]
     login_columns = ("contract_id", "username", "password", *COLUMNS[-3:])
     await copy_rows(connection, logins, login_columns, rows, copied(3))
+
+    located = _located(numbered, ids, known_ids)
+    owners = ("subscriber_id", "contract_id", *ADDRESS)
+    await copy_rows(connection, addresses, owners, located, copied(4))
+    await settle(connection, contract_ids, now)
+
+
+def _located(
+    numbered: Sequence[tuple[int, _Line]], ids: Mapping[str, int], known_ids: Mapping[str, int]
+) -> list[Sequence[object]]:
+    """Whose the addresses are: a new person's the first, a contract's what differs from it."""
+    rows: list[Sequence[object]] = []
+    homes: dict[str, Address | None] = dict.fromkeys(known_ids)
+    for number, line in numbered:
+        if line.document not in homes:
+            homes[line.document] = line.address
+            if line.address is not None:
+                rows.append((ids[line.document], None, *line.address))
+        elif line.address is not None and line.address != homes[line.document]:
+            rows.append((None, number, *line.address))
+    return rows
 
 
 def normal_mac(value: str) -> str:

@@ -6,7 +6,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.store import audit, chain, situations
+from api.store import audit, chain, holidays, situations
 from api.store.ladder_tables import contract_stages
 from api.store.tables import access_decisions, policies
 from api.verify_rows import verify_rows
@@ -220,6 +220,7 @@ async def verify(house: House, connection: AsyncConnection) -> list[str]:
 async def _judge_again(connection: AsyncConnection, calendar: Calendar, zone: tzinfo) -> list[str]:
     """Every stored situation under the policy of its time (invariant A1), every stored meter."""
     ladders = await _ladders(connection)
+    calendars = holidays.PastCalendars(calendar, await holidays.every_sheet(connection))
     differences: list[str] = []
     query = select(access_decisions).order_by(access_decisions.c.id)
     async with connection.stream(query) as rows:
@@ -228,7 +229,7 @@ async def _judge_again(connection: AsyncConnection, calendar: Calendar, zone: tz
             verdict = decide(
                 situations.read(row.situation),
                 ladders[row.policy, row.policy_version],
-                calendar,
+                calendars.of(row.situation),
                 decided_at,
             )
             until = spent_until(situations.read_meter(row.situation), decided_at.date())

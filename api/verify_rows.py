@@ -27,6 +27,7 @@ _LOGGED = (
     ("agreements", "agreement", "{row} ->> 'id'", "agreement_id"),
     ("disputes", "dispute", "{row} ->> 'id'", "dispute_id"),
     ("pauses", "pause", "{row} ->> 'id'", "pause_id"),
+    ("holds", "hold", "{row} ->> 'id'", "hold_id"),
     ("charges", "charge", "concat({row} ->> 'provider', '/', {row} ->> 'txid')", "charge_id"),
 )
 # Those made before the log told of them are told of nowhere.

@@ -9,10 +9,18 @@ again.
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from billing.correct import add_note, void_invoice, write_off_invoice
-from billing.events import Fact, HoldPlaced, NoticeDrawn, NoticeProven, PromiseSettled, PromiseTaken
+from billing.events import (
+    Fact,
+    HoldEnded,
+    HoldPlaced,
+    NoticeDrawn,
+    NoticeProven,
+    PromiseSettled,
+    PromiseTaken,
+)
 from billing.ladder import decide, overdue_from
 from billing.lapses import extended
 from billing.payer import (
@@ -22,6 +30,7 @@ from billing.payer import (
     CorrectionKind,
     Desk,
     Hold,
+    HoldKind,
     Notice,
     Payment,
     Promise,
@@ -33,6 +42,7 @@ from billing.promise import may_promise
 from billing.reverse import reverse_payment
 from billing.settle import assign_payment, clear_payment, issue_invoice
 from billing.standing import (
+    calendar_of,
     look,
     notice_due,
     policy_of,
@@ -48,6 +58,7 @@ __all__ = [
     "CorrectionKind",
     "Desk",
     "Hold",
+    "HoldKind",
     "Notice",
     "Payment",
     "Promise",
@@ -58,6 +69,7 @@ __all__ = [
     "assign_payment",
     "clear_payment",
     "draw_notice",
+    "end_hold",
     "issue_invoice",
     "notice_due",
     "place_hold",
@@ -83,7 +95,8 @@ def take_promise(
     """
     contract = running_contract(account, promise.contract_id)
     policy = policy_of(contract, desk)
-    counted = decide(situation_of(account, contract, desk), policy, desk.calendar, desk.now)
+    situation = situation_of(account, contract, desk)
+    counted = decide(situation, policy, calendar_of(contract, desk), desk.now)
     owed = counted.invoice_ids or tuple(
         invoice.id
         for invoice in unpaid_invoices(account, contract)
@@ -103,16 +116,40 @@ def place_hold(account: Account, hold: Hold, desk: Desk) -> tuple[Account, tuple
     """Forbid cuts of a contract until the hold expires. It undoes no cut.
 
     Raises:
-        Refused: no author, no reason, an expiry that is not ahead, or a contract that is not this
-            payer's or has ended.
+        Refused: no author, no reason, an expiry that is not ahead or further away than the terms
+            allow, or a contract that is not this payer's or has ended.
     """
     running_contract(account, hold.contract_id)
     if not hold.author.strip() or not hold.reason.strip():
         raise Refused("a hold needs its author and a reason")
     if hold.expires_at.astimezone(UTC) <= desk.now.astimezone(UTC):
         raise Refused("a hold must expire later than now")
+    longest = desk.terms.hold_days
+    if hold.expires_at.astimezone(UTC) > (desk.now + timedelta(days=longest)).astimezone(UTC):
+        raise Refused(
+            f"the terms allow {longest} days at most; give an earlier expiry, or put the customer"
+            " into a class that is never blocked"
+        )
     account = replace(account, holds=(*account.holds, hold))
     return look(account, desk, [HoldPlaced(hold)])
+
+
+def end_hold(
+    account: Account, hold_id: int, author: str, reason: str, desk: Desk
+) -> tuple[Account, tuple[Fact, ...]]:
+    """End a hold or an exemption before it expires; cuts follow their dates again (rule 5).
+
+    Raises:
+        Refused: no reason, no such hold, or it is over.
+    """
+    hold = next((item for item in account.holds if item.id == hold_id), None)
+    if hold is None or not hold.stands(desk.now):
+        raise Refused(f"hold {hold_id} is over already; GET /api/v1/holds lists those that stand")
+    if not author.strip() or not reason.strip():
+        raise Refused("the end of a hold needs its author and a reason")
+    ended = replace(hold, ended_at=desk.now, ended_by=author, end_reason=reason)
+    holds = tuple(ended if item is hold else item for item in account.holds)
+    return look(replace(account, holds=holds), desk, [HoldEnded(ended)])
 
 
 def draw_notice(account: Account, notice_id: int, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
+from billing.place import COUNTRY, Place
 from billing.policy import Policy
 
 ONE_DAY = timedelta(days=1)
@@ -20,11 +21,15 @@ FRIDAY = 4
 class Calendar:
     """Public holidays of the customer's place and the days on which banks are closed.
 
-    Saturdays and Sundays are in neither set and need not be.
+    Saturdays and Sundays are in neither set and need not be. `place`, `years` and the newest sheet
+    of local holidays by then (`sheet_id`) are what the same calendar is made from again.
     """
 
     holidays: frozenset[date]
     bank_closed: frozenset[date]
+    place: Place = COUNTRY
+    years: tuple[int, ...] = ()
+    sheet_id: int = 0
 
 
 def brazil(years: Iterable[int], state: str = "") -> Calendar:
@@ -40,10 +45,15 @@ def brazil(years: Iterable[int], state: str = "") -> Calendar:
     Raises:
         ValueError: no such state.
     """
+    return _brazil(tuple(sorted(set(years))), state)
+
+
+# As many as there are states, and the country, for a few spans of years.
+@lru_cache(maxsize=128)
+def _brazil(wanted: tuple[int, ...], state: str) -> Calendar:
     # A third of a second, which who only carries a calendar along does not wait for.
     from holidays.countries.brazil import Brazil
 
-    wanted = sorted(set(years))
     known = Brazil.subdivisions
     if state and state not in known:
         names = ", ".join(name for name in known if len(name) == 2)
@@ -54,7 +64,27 @@ def brazil(years: Iterable[int], state: str = "") -> Calendar:
     # Both feasts hang on Easter: Corpus Christi is 60 days after it, Carnival Tuesday 47 before.
     corpus_christi = frozenset(optional.get_named("Corpus Christi"))
     carnival = {day - timedelta(days=back) for day in corpus_christi for back in (108, 107)}
-    return Calendar(holidays=local, bank_closed=national | corpus_christi | carnival)
+    return Calendar(
+        holidays=local,
+        bank_closed=national | corpus_christi | carnival,
+        place=Place(state),
+        years=wanted,
+    )
+
+
+def named_holidays(year: int, state: str, lang: str) -> dict[date, tuple[str, bool]]:
+    """A year's holidays of the country and a state: what each is called, and if it is national.
+
+    Args:
+        year: of the dates.
+        state: two letters, or empty for national ones only.
+        lang: `pt_BR` or `en_US`.
+    """
+    from holidays.countries.brazil import Brazil
+
+    national = Brazil(years=[year], language=lang)
+    every = Brazil(years=[year], subdiv=state or None, language=lang)
+    return {day: (name, day in national) for day, name in sorted(every.items())}
 
 
 def is_bank_day(calendar: Calendar, day: date) -> bool:

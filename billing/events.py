@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from billing.access import Access
 from billing.agreement import Agreement
+from billing.calendar import Calendar
 from billing.dispute import Dispute
 from billing.invoice import Allocation, Invoice, Share
 from billing.ladder import Situation, Verdict
@@ -28,6 +29,7 @@ __all__ = [
     "DisputeAnswered",
     "DisputeOpened",
     "Fact",
+    "HoldEnded",
     "HoldPlaced",
     "InvoiceCorrected",
     "InvoiceIssued",
@@ -222,6 +224,13 @@ class HoldPlaced:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldEnded:
+    """A hold that somebody ended before it expired."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
 class AccessDecided:
     """A contract's access changed: the generation that every session must now reach.
 
@@ -232,6 +241,8 @@ class AccessDecided:
     is used up until `quota_spent_until`; `quota_renewed`, its cycle is over; `quota_changed`,
     another plan, quota or reset day lifts the throttle within the cycle. `rates_changed`: another
     plan or a good payer's bonus grants the same level at other rates.
+
+    `calendar` is the one that it was judged by; None: the provider's own of that time.
     """
 
     contract_id: int
@@ -243,6 +254,7 @@ class AccessDecided:
     situation: Situation = _NOTHING_OWED
     meter: Meter | None = None
     quota_spent_until: date | None = None
+    calendar: Calendar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +309,7 @@ Fact = (
     | DisputeOpened
     | DisputeAnswered
     | HoldPlaced
+    | HoldEnded
     | AccessDecided
     | Reviewed
     | StageEntered

@@ -4,8 +4,8 @@ What may happen to it is in `billing.account`, which names all of these again.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from billing.access import Access, Rates
@@ -15,6 +15,7 @@ from billing.dispute import Dispute
 from billing.invoice import Invoice
 from billing.ladder import Bar, Rung
 from billing.pause import Pause
+from billing.place import Place
 from billing.policy import Policy
 from billing.quota import Meter
 from billing.refusal import Refused as Refused
@@ -70,9 +71,16 @@ class Promise:
     settled_at: datetime | None = None
 
 
+class HoldKind(StrEnum):
+    """HOLD keeps cuts away; EXEMPTION keeps reminders away too (rule 10)."""
+
+    HOLD = "hold"
+    EXEMPTION = "exemption"
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An operator's hold: no cut until `expires_at`; the debt and its dates remain."""
+    """No cut until `expires_at`, or until it was ended early; the debt and its dates remain."""
 
     id: int
     contract_id: int
@@ -80,6 +88,15 @@ class Hold:
     reason: str
     placed_at: datetime
     expires_at: datetime
+    kind: HoldKind = HoldKind.HOLD
+    ended_at: datetime | None = None
+    ended_by: str = ""
+    end_reason: str = ""
+
+    def stands(self, at: datetime) -> bool:
+        """Whether it is in force at an instant."""
+        ends_at = self.expires_at if self.ended_at is None else self.ended_at
+        return at.astimezone(UTC) < ends_at.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +104,8 @@ class Contract:
     """One connection and its standing. `generation` grows by one with every access decision.
 
     `meter` None: the plan has no traffic quota. `quota_spent_until` is what was decided of it.
-    `bars` stand against cutting this contract.
+    `bars` stand against cutting this contract. `place` says whose holidays bind it; None: the
+    provider's own.
     """
 
     id: int
@@ -103,6 +121,7 @@ class Contract:
     meter: Meter | None = None
     quota_spent_until: date | None = None
     bars: tuple[Bar, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +221,9 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What lies on the desk of whoever decides: policies by name, calendar, the instant.
+    """What lies on the desk of whoever decides: policies by name, calendars, the instant.
 
+    `calendar` is the provider's own, and every bank's; `calendars` are those of other places.
     `now` is aware and in the provider's own zone, so that `now.date()` is the business date.
     `bars` stand against cutting anybody.
     """
@@ -213,3 +233,4 @@ class Desk:
     now: datetime
     terms: Terms = USUAL_TERMS
     bars: tuple[Bar, ...] = ()
+    calendars: Mapping[Place, Calendar] = field(default_factory=dict)

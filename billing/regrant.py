@@ -5,7 +5,7 @@ from dataclasses import replace
 from billing.events import AccessDecided, Fact
 from billing.ladder import decide
 from billing.payer import Account, Desk
-from billing.standing import look, policy_of, running_contract, situation_of
+from billing.standing import calendar_of, look, policy_of, running_contract, situation_of
 
 
 def regrant(account: Account, contract_id: int, desk: Desk) -> tuple[Account, tuple[Fact, ...]]:
@@ -20,7 +20,8 @@ def regrant(account: Account, contract_id: int, desk: Desk) -> tuple[Account, tu
         return account, facts
     contract = running_contract(account, contract_id)
     situation = situation_of(account, contract, desk)
-    verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+    calendar = calendar_of(contract, desk)
+    verdict = decide(situation, policy_of(contract, desk), calendar, desk.now)
     after = replace(contract, generation=contract.generation + 1, since=desk.now)
     decided = AccessDecided(
         contract_id=contract_id,
@@ -33,6 +34,7 @@ def regrant(account: Account, contract_id: int, desk: Desk) -> tuple[Account, tu
         situation=situation,
         meter=contract.meter,
         quota_spent_until=contract.quota_spent_until,
+        calendar=calendar,
     )
     contracts = tuple(after if item.id == contract_id else item for item in account.contracts)
     return replace(account, contracts=contracts), (*facts, decided)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, timedelta
 
 from billing.agreement import Agreement, AgreementState, breaks_on
-from billing.calendar import ONE_DAY, day_start, zone_of
+from billing.calendar import ONE_DAY, Calendar, day_start, zone_of
 from billing.dispute import stood_still
 from billing.events import AccessDecided, Fact, Reviewed, StageEntered, StageLeft
 from billing.invoice import Invoice
@@ -74,8 +74,7 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
     holds = [
         item.expires_at.astimezone(zone)
         for item in account.holds
-        if item.contract_id == contract.id
-        and item.expires_at.astimezone(UTC) > desk.now.astimezone(UTC)
+        if item.contract_id == contract.id and item.stands(desk.now)
     ]
     pause = coming_pause(account, contract, desk)
     return Situation(
@@ -114,6 +113,11 @@ def policy_of(contract: Contract, desk: Desk) -> Policy:
     return policy
 
 
+def calendar_of(contract: Contract, desk: Desk) -> Calendar:
+    """The holidays that bind a cut of this contract: those of its place, else the provider's."""
+    return desk.calendar if contract.place is None else desk.calendars[contract.place]
+
+
 def judged(
     account: Account, contract: Contract, desk: Desk
 ) -> tuple[Contract, AccessDecided | Reviewed | None]:
@@ -122,7 +126,8 @@ def judged(
     Ladder and quota are judged apart and stand together: neither decision forgets the other.
     """
     situation = situation_of(account, contract, desk)
-    verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+    calendar = calendar_of(contract, desk)
+    verdict = decide(situation, policy_of(contract, desk), calendar, desk.now)
     zone = zone_of(desk.now)
     days = [_notice_due_on(account, contract, desk), lapses_on(account, contract, desk)]
     # In the past when it is due already: then the next look is now, to draw a notice or to end
@@ -157,6 +162,7 @@ def judged(
         situation=situation,
         meter=contract.meter,
         quota_spent_until=quota_spent_until,
+        calendar=calendar,
     )
     return after, decided
 

@@ -26,6 +26,7 @@ class Terms:
         bound_factor: an invoice above so many monthly prices is parked (rule 16).
         bound_lines: and so is one with more lines for one service (rule 16).
         outage_minutes: a longer outage is credited (rule 14).
+        hold_days: a hold or an exemption lasts at most so many days (ladder rule 10).
         due_days: the days that a change of the due day may choose from; six at least (Lei 9.791).
     """
 
@@ -43,6 +44,7 @@ class Terms:
     bound_factor: int = 3
     bound_lines: int = 15
     outage_minutes: int = 30
+    hold_days: int = 366
     due_days: tuple[int, ...] = (1, 5, 10, 15, 20, 25)
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from billing.place import Place, parse_place
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -47,6 +49,8 @@ class Settings(BaseSettings):
     timezone: str = "America/Sao_Paulo"
     # State whose holidays bind cuts, as in "SP"; empty: national ones only.
     state: str = ""
+    # IBGE's seven digits of the provider's city, for its holidays; empty: none.
+    city_code: str = ""
     clock: Literal["system", "manual"] = "system"
     # Whether invoices are issued by themselves every day. Empty: they are, but in rehearsal not
     # where somebody has billed by hand first.
@@ -74,6 +78,16 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"no such time zone: {value!r}; try America/Sao_Paulo") from error
         return value
+
+    @model_validator(mode="after")
+    def _place_exists(self) -> "Settings":
+        parse_place(self.state, self.city_code)
+        return self
+
+    @property
+    def place(self) -> Place:
+        """Where the provider is: whose holidays bind the cuts of who has no address."""
+        return parse_place(self.state, self.city_code)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.fields import Level
+from billing.payer import HoldKind
 
 ItemT = TypeVar("ItemT")
 
@@ -287,6 +288,7 @@ class HoldAnswer(BaseModel):
     contract_id: int
     placed_at: datetime
     expires_at: datetime
+    kind: HoldKind
     author: str
     reason: str
     level: Level

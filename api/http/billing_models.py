@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from api.booklet import LEAVES
-from api.http.fields import PRICE_MAX, Cents, Day, DueDay, Id, Instant, Name, Words
+from api.http.fields import PRICE_MAX, Cents, Day, DueDay, Id, Name, Words
 from api.http.models import Body, example
 from billing.cycle import Mode
 from billing.term import Leaving
@@ -164,23 +164,6 @@ class Term(Body):
         return self
 
 
-class NewOutage(Body):
-    model_config = example(
-        {
-            "started_at": "2026-12-01T10:00:00-03:00",
-            "ended_at": "2026-12-01T20:00:00-03:00",
-            "reason": "fibra rompida",
-            "nas_id": 1,
-        }
-    )
-
-    started_at: Instant
-    ended_at: Instant
-    reason: Words
-    nas_id: Id | None = None
-    contract_ids: Annotated[list[Id], Field(max_length=10_000)] = Field(default=[])
-
-
 class Ending(Body):
     model_config = example({"why": "customer"})
 
@@ -228,6 +211,7 @@ class TermsBody(Body):
     bound_factor: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
     bound_lines: Annotated[int, Field(strict=True, ge=1, le=100)] = 15
     outage_minutes: Annotated[int, Field(strict=True, ge=0, le=1_440)] = 30
+    hold_days: Annotated[int, Field(strict=True, ge=1, le=3_660)] = 366
     due_days: Annotated[list[DueDay], AfterValidator(_six_days)] = Field(
         default=list(USUAL_TERMS.due_days)
     )
@@ -253,11 +237,6 @@ class Instalment(BaseModel):
 class Instalments(BaseModel):
     contract_id: int
     lines: list[Instalment]
-
-
-class OutageAnswer(BaseModel):
-    id: int
-    contracts: int
 
 
 class EndAnswer(BaseModel):

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from api import placing
 from api.http import answers, fields, models
 from api.http.cursor import Window, window
 from api.http.lists import listed, required, unique
@@ -11,6 +12,7 @@ from api.http.problems import invalid, responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import catalogue, listing
+from api.store.following import DEFAULT_POLICY
 from api.store.tables import contracts, nases, plans, subscribers
 from api.store.uow import Uow
 from billing.documents import InvalidDocument, parse_document
@@ -88,6 +90,7 @@ async def make_subscriber(
 ) -> answers.SubscriberMade:
     async with caller.uow() as uow:
         values = body.model_dump(include={"name", "document", "email", "phone"})
+        address = body.address()
         now = uow.clock.now()
         subscriber_id = await unique(
             "subscriber",
@@ -96,6 +99,8 @@ async def make_subscriber(
         )
         # Personal data stays out of the audit chain, which nothing can ever be removed from.
         await uow.audit("subscriber.created", f"subscriber:{subscriber_id}", {})
+        if any(address.values()):
+            await placing.put_address(uow, "subscriber_id", subscriber_id, (), address)
         contract_id = login_id = None
         login = body.login()
         if body.plan is not None and body.due_day is not None and login is not None:
@@ -176,10 +181,9 @@ async def read_contract(
 
 async def _connect(caller: Caller, uow: Uow, body: models.NewContract) -> tuple[int, int]:
     """Contract and login; the grant table follows by the triggers on these tables."""
-    if not await catalogue.policy_exists(uow.connection, body.policy):
-        raise invalid(
-            "policy", f"there is no policy {body.policy!r}; PUT /api/v1/policies/ makes it"
-        )
+    own = body.policy
+    if own is not None and not await catalogue.policy_exists(uow.connection, own):
+        raise invalid("policy", f"there is no policy {own!r}; PUT /api/v1/policies/ makes it")
     withdrawn_on = await catalogue.plan_withdrawn_on(uow.connection, body.plan_id)
     if withdrawn_on is not None and withdrawn_on <= uow.clock.now().date():
         raise invalid("plan_id", f"plan {body.plan_id} was withdrawn on {withdrawn_on}")
@@ -188,10 +192,12 @@ async def _connect(caller: Caller, uow: Uow, body: models.NewContract) -> tuple[
         subscriber_id=body.subscriber_id,
         plan_id=body.plan_id,
         due_day=body.due_day,
-        policy=body.policy,
+        policy=own or DEFAULT_POLICY,
+        policy_own=own is not None,
         quota_reset_day=body.quota_reset_day,
         at=uow.clock.now(),
     )
+    policy = await placing.follow_new(uow, contract_id)
     login = body.login
     sealed = caller.house.secrets.seal(
         "logins", login.username, "password", login.password.encode()
@@ -210,7 +216,7 @@ async def _connect(caller: Caller, uow: Uow, body: models.NewContract) -> tuple[
             "subscriber_id": body.subscriber_id,
             "plan_id": body.plan_id,
             "due_day": body.due_day,
-            "policy": body.policy,
+            "policy": policy,
             "quota_reset_day": body.quota_reset_day,
             "login_id": login_id,
         },

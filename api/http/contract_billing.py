@@ -2,13 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
-from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from api import booklet, booklet_page, contract_changes, ending, issuing
@@ -20,7 +18,7 @@ from api.http.problems import conflict, invalid, responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import enrol, good_payers, listing, subscriptions
-from api.store.billing_tables import minimum_terms, outages
+from api.store.billing_tables import minimum_terms
 from api.store.tables import contracts
 from api.store.uow import UnknownContract, Uow
 from billing.cycle import issue_on
@@ -389,37 +387,3 @@ async def read_booklet(
 def _leaves(contract_id: int, leaves: list[booklet.Leaf]) -> bodies.BookletAnswer:
     items = [bodies.LeafAnswer(**asdict(leaf)) for leaf in leaves]
     return bodies.BookletAnswer(contract_id=contract_id, leaves=items)
-
-
-@router.post(
-    "/outages",
-    status_code=201,
-    summary="Tell of an outage, so that whom it hit is credited",
-    description="By contracts, or by a NAS: then whoever has had a session on it.",
-    response_model=bodies.OutageAnswer,
-    responses=responses(409),
-)
-async def tell_outage(
-    request: Request, body: bodies.NewOutage, caller: Invoicing, key: IdempotencyKey = None
-) -> JSONResponse:
-    async def change(uow: Uow) -> bodies.OutageAnswer:
-        now = uow.clock.now()
-        started_at, ended_at = _local(body.started_at, now), _local(body.ended_at, now)
-        if not started_at < ended_at <= now:
-            raise invalid("ended_at", "an outage ends after it began, and not ahead of now")
-        values = {"started_at": started_at, "ended_at": ended_at, "reason": body.reason}
-        made = await uow.connection.execute(
-            insert(outages).values(**values, author=caller.identity.name).returning(outages.c.id)
-        )
-        outage_id = int(made.scalar_one())
-        hit = await contract_changes.hit_by_outage(uow, outage_id, body.nas_id, body.contract_ids)
-        told = body.model_dump(mode="json") | {"contracts": hit}
-        await uow.audit("outage.told", f"outage:{outage_id}", told)
-        return bodies.OutageAnswer(id=outage_id, contracts=hit)
-
-    return await _changed(request, caller, key, "POST /outages", body, 0, change)
-
-
-def _local(at: datetime, now: datetime) -> datetime:
-    """An instant without a zone is the provider's own."""
-    return at.astimezone(now.tzinfo) if at.tzinfo is not None else at.replace(tzinfo=now.tzinfo)

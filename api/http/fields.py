@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from api.subscriber_file import normal_mac
 from billing.documents import parse_document
+from billing.place import parse_cep, parse_city_code, parse_state
 from network.dialects import dialect as known_dialect
 
 MONEY_MAX = 10**12
@@ -62,6 +63,9 @@ Email = Annotated[
     str, Field(max_length=254, pattern=r"^[^\s@<>,;\x00-\x1f]+@[^\s@<>,;\x00-\x1f]+$")
 ]
 Phone = Annotated[str, Field(max_length=32, pattern=r"^[0-9+() .-]+$")]
+Cep = Annotated[str, Field(max_length=12), AfterValidator(parse_cep)]
+CityCode = Annotated[str, Field(max_length=12), AfterValidator(parse_city_code)]
+State = Annotated[str, Field(max_length=12), AfterValidator(parse_state)]
 Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
 Id = Annotated[int, Field(strict=True, ge=1, le=ID_MAX)]
 Cents = Annotated[int, Field(strict=True, ge=1, le=MONEY_MAX)]

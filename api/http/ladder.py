@@ -153,7 +153,7 @@ async def promise(
 @router.post(
     "/contracts/{id}/holds",
     status_code=201,
-    summary="Hold cuts back until an instant, with a reason",
+    summary="Hold cuts back until an instant, or exempt from cuts and reminders, with a reason",
     response_model=answers.HoldAnswer,
     responses=responses(404, 409),
 )
@@ -174,6 +174,7 @@ async def hold(
             reason=body.reason,
             placed_at=now,
             expires_at=_local(body.expires_at, now),
+            kind=body.kind,
         )
         if placed.expires_at <= now:
             raise invalid("expires_at", f"it must lie ahead of now, {now.isoformat()}")
@@ -187,6 +188,7 @@ async def hold(
             contract_id=id,
             placed_at=placed.placed_at,
             expires_at=placed.expires_at,
+            kind=placed.kind,
             author=placed.author,
             reason=placed.reason,
             level=_level(after, id),

@@ -59,6 +59,8 @@ _LISTS = {
     "agreement": "/api/v1/agreements",
     "dispute": "/api/v1/disputes",
     "pause": "/api/v1/pauses",
+    "hold": "/api/v1/holds",
+    "outage": "/api/v1/outages",
     "session": "/api/v1/sessions",
     "notice": "/api/v1/notices",
     "action": "/api/v1/actions",

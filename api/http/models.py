@@ -13,6 +13,8 @@ from api.http.fields import (
     PRICE_MAX,
     Bps,
     Cents,
+    Cep,
+    CityCode,
     Day,
     Dialect,
     Document,
@@ -26,6 +28,7 @@ from api.http.fields import (
     Phone,
     ResetDay,
     Secret,
+    State,
     Username,
     Words,
     near,
@@ -33,6 +36,8 @@ from api.http.fields import (
 )
 from api.operators import Role
 from billing.invoice import Kind
+from billing.payer import HoldKind
+from billing.place import parse_place
 
 
 class Body(BaseModel):
@@ -134,13 +139,55 @@ class NewContract(Body):
     subscriber_id: Id
     plan_id: Id
     due_day: DueDay
-    policy: Words = "anatel-765"
+    # Its own; left out, it follows its class, its region, its plan or the one that all are given.
+    policy: Words | None = None
     # When the plan's traffic quota starts anew; the due day unless said otherwise.
     quota_reset_day: ResetDay | None = None
     login: NewLogin
 
 
-class NewSubscriber(Body):
+class Located(Body):
+    """An address: all of it may be left out, and city code and state must be of each other."""
+
+    cep: Cep | None = None
+    street: Words | None = None
+    number: Name | None = None
+    complement: Words | None = None
+    district: Words | None = None
+    city: Words | None = None
+    # IBGE's seven digits: with them the city's holidays are known.
+    city_code: CityCode | None = None
+    state: State | None = None
+    # The provider's own name of a part of its network, for totals and policies.
+    region: Name | None = None
+
+    @model_validator(mode="after")
+    def _of_each_other(self) -> "Located":
+        parse_place(self.state, self.city_code)
+        return self
+
+    def address(self) -> dict[str, str | None]:
+        """The columns of an address; a city's code says its state."""
+        found = self.model_dump(include=set(Located.model_fields))
+        return found | {"state": parse_place(self.state, self.city_code).state or None}
+
+
+class NewAddress(Located):
+    model_config = example(
+        {
+            "cep": "01310-100",
+            "street": "Avenida Paulista",
+            "number": "1578",
+            "district": "Bela Vista",
+            "city": "São Paulo",
+            "city_code": "3550308",
+            "state": "SP",
+            "region": "centro",
+        }
+    )
+
+
+class NewSubscriber(Located):
     """A row of the CSV: with a plan and a login it is subscriber, contract and login at once."""
 
     model_config = example(
@@ -257,13 +304,40 @@ class NewPromise(Body):
     author_kind: Literal["operator", "customer"] = "operator"
 
 
+Why = Annotated[str, Field(max_length=500), AfterValidator(no_controls)]
+
+
 class NewHold(Body):
+    """A hold keeps cuts away, an exemption reminders too; both have a reason and an end."""
+
     model_config = example(
-        {"expires_at": "2026-10-01T00:00:00-03:00", "reason": "cliente internado"}
+        {
+            "kind": "exemption",
+            "expires_at": "2026-10-01T00:00:00-03:00",
+            "reason": "cliente internado",
+        }
     )
 
+    kind: HoldKind = HoldKind.HOLD
     expires_at: Instant
-    reason: Annotated[str, Field(max_length=500), AfterValidator(no_controls)]
+    reason: Why
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_an_end(cls, body: Any) -> Any:
+        if isinstance(body, dict) and body.get("expires_at") is None:
+            raise ValueError(
+                "a hold or an exemption needs expires_at; what has no end is a customer class"
+                " that is never blocked: PUT /api/v1/classes/{name}, then"
+                " PUT /api/v1/subscribers/{id}/class"
+            )
+        return body
+
+
+class EndHold(Body):
+    model_config = example({"reason": "cliente voltou para casa"})
+
+    reason: Why
 
 
 class AskReview(Body):

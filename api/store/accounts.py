@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store import quotas
+from api.store import places, quotas
 from api.store.invoices import invoice_of
 from api.store.rates import RATES
 from api.store.renegotiation import read_agreement, read_dispute, read_pause
@@ -15,7 +15,7 @@ from api.store.rungs import read_rungs
 from billing.access import Level, Rates
 from billing.account import Account, Contract, Hold, Notice, Promise
 from billing.invoice import Invoice
-from billing.payer import AuthorKind, PromiseState
+from billing.payer import AuthorKind, HoldKind, PromiseState
 
 _LOCK = text("select id from subscribers where id = :subscriber_id for update")
 # In one order, so that two who lock many never wait for each other in a circle.
@@ -28,8 +28,8 @@ select id from subscribers where id = any(cast(:subscriber_ids as bigint[]))
 # The last promise of each contract says all that rule 9 asks about earlier ones.
 _EVERYTHING = text(f"""
 with own as materialized (
-    select c.*, {RATES}, {quotas.METERED}
-    from contracts c join plans p on p.id = c.plan_id
+    select c.*, {RATES}, {quotas.METERED}, {places.STANDING}
+    from contracts c join plans p on p.id = c.plan_id {places.JOINED}
     where c.subscriber_id = any(cast(:subscriber_ids as bigint[]))
 ), promised as materialized (
     select distinct on (contract_id) * from promises
@@ -68,7 +68,7 @@ union all select 'notices', null, id, to_jsonb(n) from notices n
                 where key in (select key from listed))
 union all select 'promises', null, id, to_jsonb(promised) from promised
 union all select 'holds', null, id, to_jsonb(h) from holds h
-  where h.contract_id in (select id from own) and h.expires_at > :now
+  where h.contract_id in (select id from own) and h.expires_at > :now and h.ended_at is null
 union all select 'agreements', null, id, to_jsonb(agreed) from agreed
 union all select 'disputes', null, id, to_jsonb(contested) from contested
 union all select 'pauses', null, id, to_jsonb(s) from pauses s
@@ -176,6 +176,8 @@ def _account(
             ended_on=_day(row["ended_on"]),
             meter=quotas.read_meter(row, today),
             quota_spent_until=spent_until,
+            bars=places.read_bars(row),
+            place=places.read_place(row),
         )
 
     def notice(row: Row) -> Notice:
@@ -208,6 +210,7 @@ def _account(
             reason=row["reason"],
             placed_at=instant(row["placed_at"]),
             expires_at=instant(row["expires_at"]),
+            kind=HoldKind(row["kind"]),
         )
 
     def invoice(row: Row) -> Invoice:

@@ -168,10 +168,12 @@ outages = Table(
     metadata,
     _id(),
     Column("started_at", DateTime(timezone=True), nullable=False),
-    Column("ended_at", DateTime(timezone=True), nullable=False),
+    # Null: it goes on, and stands against cuts. Credit is given when it has ended.
+    Column("ended_at", DateTime(timezone=True)),
     Column("reason", Text, nullable=False),
     Column("author", Text, nullable=False),
     CheckConstraint("ended_at > started_at", name="span"),
+    Index("ix_outages_running", "id", postgresql_where=text("ended_at is null")),
 )
 
 outage_contracts = Table(

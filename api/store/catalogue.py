@@ -81,6 +81,7 @@ async def insert_contract(
     policy: str,
     quota_reset_day: int | None,
     at: datetime,
+    policy_own: bool = False,
 ) -> int:
     """A contract at full level, owing nothing."""
     return await _inserted(
@@ -91,6 +92,7 @@ async def insert_contract(
             plan_id=plan_id,
             due_day=due_day,
             policy=policy,
+            policy_own=policy_own,
             quota_reset_day=quota_reset_day,
             created_at=at,
             level=Level.FULL.value,

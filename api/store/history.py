@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Date, Select, Text, and_, cast, func, or_, se
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.billing_tables import billed_cycles, contract_plans
+from api.store.billing_tables import billed_cycles, contract_plans, outage_contracts, outages
 from api.store.ladder_tables import contract_stages
 from api.store.listing import Item, rows_of
 from api.store.renegotiation import agreements, disputes, pauses
@@ -41,6 +41,7 @@ async def contract_history(
         "notice": _notices(contract_id),
         "promise": _promises(contract_id),
         "hold": _holds(contract_id),
+        "outage": _outages(contract_id),
         "agreement": _agreements(contract_id),
         "dispute": _disputes(contract_id),
         "pause": _pauses(contract_id),
@@ -127,9 +128,18 @@ def _promises(contract_id: int) -> Select[Any]:
 
 def _holds(contract_id: int) -> Select[Any]:
     return (
-        select(holds.c.id, holds.c.placed_at, holds.c.expires_at, holds.c.author, holds.c.reason)
+        select(*(c for c in holds.c if c is not holds.c.contract_id))
         .where(holds.c.contract_id == contract_id)
         .order_by(holds.c.id)
+    )
+
+
+def _outages(contract_id: int) -> Select[Any]:
+    return (
+        select(outages)
+        .join(outage_contracts, outage_contracts.c.outage_id == outages.c.id)
+        .where(outage_contracts.c.contract_id == contract_id)
+        .order_by(outages.c.id)
     )
 
 
@@ -250,6 +260,9 @@ _CHANGES = (
     "contract.plan_changed",
     "contract.due_day_changed",
     "contract.ended",
+    "contract.placed",
+    "contract.classed",
+    "contract.policy_changed",
     "invoice.parked",
 )
 

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store import chain, situations
+from api.store import chain, holidays, situations
 from api.store.audit import Item
 from api.store.invoices import standing_of
 from api.store.ladder_tables import contract_stages
@@ -47,6 +47,7 @@ from billing.events import (
     DisputeAnswered,
     DisputeOpened,
     Fact,
+    HoldEnded,
     HoldPlaced,
     InvoiceCorrected,
     InvoiceIssued,
@@ -99,6 +100,7 @@ _LEAVE_STAGE = update(contract_stages).where(
     contract_stages.c.left_at.is_(None),
 )
 _UPDATE_CONTRACT = update(contracts).where(contracts.c.id == bindparam("which"))
+_UPDATE_HOLD = update(holds).where(holds.c.id == bindparam("which"))
 _UPDATE_INVOICE = update(invoices).where(invoices.c.id == bindparam("which"))
 _UPDATE_PAYMENT = update(payments).where(payments.c.id == bindparam("which"))
 _UPDATE_NOTICE = update(notices).where(notices.c.id == bindparam("which"))
@@ -209,6 +211,8 @@ class _Pen:
                 await self._promise_taken(promise)
             case HoldPlaced(hold=hold):
                 await self._hold_placed(hold)
+            case HoldEnded(hold=hold):
+                await self._hold_ended(hold)
             case (
                 PromiseSettled()
                 | AgreementOffered()
@@ -407,14 +411,31 @@ class _Pen:
         )
 
     async def _hold_placed(self, hold: Hold) -> None:
-        await self.connection.execute(_INSERT_HOLD, asdict(hold))
+        await self.connection.execute(_INSERT_HOLD, asdict(hold) | {"kind": hold.kind.value})
         self.written.tell(
             "hold.placed",
             f"contract:{hold.contract_id}",
             hold_id=hold.id,
+            contract_id=hold.contract_id,
+            kind=hold.kind.value,
             author=hold.author,
             reason=hold.reason,
+            placed_at=hold.placed_at.isoformat(),
             expires_at=hold.expires_at.isoformat(),
+        )
+
+    async def _hold_ended(self, hold: Hold) -> None:
+        who = {"ended_by": hold.ended_by, "end_reason": hold.end_reason}
+        await self.connection.execute(
+            _UPDATE_HOLD, {"which": hold.id, "ended_at": hold.ended_at, **who}
+        )
+        ended_at = hold.ended_at.isoformat() if hold.ended_at is not None else None
+        self.written.tell(
+            "hold.ended",
+            f"contract:{hold.contract_id}",
+            hold_id=hold.id,
+            ended_at=ended_at,
+            **who,
         )
 
     async def _access_decided(self, fact: AccessDecided) -> None:
@@ -434,7 +455,8 @@ class _Pen:
                 "notice_id": verdict.notice_id,
                 "policy": verdict.policy_name,
                 "policy_version": verdict.policy_version,
-                "situation": situations.write(fact.situation, fact.meter),
+                "situation": situations.write(fact.situation, fact.meter)
+                | holidays.named(fact.calendar),
                 "decided_at": fact.since,
                 "quota_spent_until": fact.quota_spent_until,
                 "correlation_id": self.correlation_id,

@@ -64,7 +64,8 @@ select * from waiting_lines
 _OUTAGES = text("""
 select oc.contract_id, o.id, o.started_at, o.ended_at
   from outage_contracts oc join outages o on o.id = oc.outage_id
- where oc.contract_id = any(cast(:ids as bigint[])) and oc.invoice_id is null order by o.id
+ where oc.contract_id = any(cast(:ids as bigint[])) and oc.invoice_id is null
+   and o.ended_at is not null order by o.id
 """)
 _PAUSES = text("""
 select contract_id, id, asked_at, author, from_on, until_on, ended_at from pauses

@@ -184,7 +184,9 @@ contracts = Table(
     _ref("subscriber_id", "subscribers.id", index=True),
     _ref("plan_id", "plans.id"),
     Column("due_day", SmallInteger, nullable=False),
+    # What the contract follows: its own choice, or what class, region or plan say.
     Column("policy", Text, nullable=False),
+    Column("policy_own", Boolean, nullable=False, server_default=false()),
     _instant("created_at", null=False),
     Column("ended_on", Date),
     # The standing: a projection of the last row of access_decisions, and of the last look.
@@ -550,8 +552,17 @@ holds = Table(
     Column("reason", Text, nullable=False),
     _instant("placed_at", null=False),
     _instant("expires_at", null=False),
+    Column("kind", Text, nullable=False, server_default="hold"),
+    # Null: it was not ended before it expires.
+    _instant("ended_at"),
+    Column("ended_by", Text, nullable=False, server_default=""),
+    Column("end_reason", Text, nullable=False, server_default=""),
     CheckConstraint("expires_at > placed_at", name="expiry"),
     CheckConstraint("length(reason) > 0", name="reason"),
+    CheckConstraint("kind in ('hold', 'exemption')", name="kind"),
+    CheckConstraint(
+        "ended_at is null or (length(ended_by) > 0 and length(end_reason) > 0)", name="ended"
+    ),
 )
 
 access_decisions = Table(

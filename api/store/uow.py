@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_asy
 
 from api.clock import Clock, ManualClock
 from api.store import accounts, audit, bulk_issue, chain, record
+from api.store.holidays import KnownCalendars
 from api.store.policies import policies_on
 from api.store.record import Written
 from api.store.tables import contracts, facts, invoices
@@ -62,6 +63,7 @@ class Store:
     def __init__(self, url: str) -> None:
         parsed = make_url(url).set(drivername="postgresql+psycopg")
         self.url = parsed.render_as_string(hide_password=False)
+        self.calendars = KnownCalendars()
         self.engine = create_async_engine(
             parsed,
             pool_size=10,
@@ -254,12 +256,14 @@ class Uow:
         return payer
 
     async def desk(self) -> Desk:
-        """Policies in the versions that rule, calendar and instant; read once in a transaction."""
+        """Policies in the versions that rule, calendars and instant; read once in a transaction."""
         if self._desk is None:
             now = self.clock.now()
             policies = await policies_on(self.connection, now.date())
             terms = await read_terms(self.connection)
-            self._desk = Desk(policies, self._load_calendar(), now, terms)
+            own = self._load_calendar()
+            calendars = await self._store.calendars.read(self.connection, own)
+            self._desk = Desk(policies, calendars[own.place], now, terms, calendars=calendars)
         return self._desk
 
     async def draw(self, table: str) -> int:

@@ -56,6 +56,8 @@ MOVES_MONEY_OR_ACCESS = {
     "POST /api/v1/contracts/{id}/products/{number}/end",
     "POST /api/v1/contracts/{id}/termination",
     "POST /api/v1/outages",
+    "POST /api/v1/outages/{id}/end",
+    "POST /api/v1/holds/{id}/end",
     "POST /api/v1/parked-invoices/{id}/release",
     "POST /api/v1/invoices",
     "POST /api/v1/invoices/{id}/pix",
@@ -83,7 +85,8 @@ MOVES_MONEY_OR_ACCESS = {
 LISTS = {
     "plans", "nas", "subscribers", "contracts", "invoices", "payments", "sessions", "notices",
     "actions", "audit", "operators", "products", "billing-runs", "parked-invoices",
-    "agreements", "disputes", "pauses", "promises",
+    "agreements", "disputes", "pauses", "promises", "holds", "exemptions", "outages", "classes",
+    "policy-assignments",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 import json
 from datetime import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -103,7 +104,7 @@ OLD_LAW = [
 ]
 
 
-def _with(steps: list[dict[str, object]], place: int, **changes: object) -> list[dict[str, object]]:
+def _with(steps: list[Any], place: int, **changes: object) -> list[Any]:
     return [{**step, **changes} if n == place else step for n, step in enumerate(steps)]
 
 
