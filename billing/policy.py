@@ -86,7 +86,7 @@ DEFAULTS: Mapping[str, object] = {
     "fine_basis_points": 200,
     "interest_month_basis_points": 100,
 }
-CHANNELS = ("email",)
+CHANNELS = ("email", "sms", "whatsapp")
 # Bounds of a slip of the keyboard, not of any law.
 DAYS_MAX = 3650
 CENTS_MAX = 10**12
