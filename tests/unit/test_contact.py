@@ -84,9 +84,7 @@ def test_what_a_person_does_not_want_is_never_sent_but_the_notice_is() -> None:
         ("notice", Preferences(consents=dict.fromkeys(ALL, False)), ALL),
     ],
 )
-def test_the_order_of_channels(
-    kind: str, preferences: Preferences, order: tuple[str, ...]
-) -> None:
+def test_the_order_of_channels(kind: str, preferences: Preferences, order: tuple[str, ...]) -> None:
     assert order_of(kind, ALL, preferences)[: len(order)] == order
 
 
