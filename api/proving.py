@@ -4,7 +4,7 @@ Every verb takes the person's lock first, and judges the row as it then stands: 
 late, twice and out of order.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import update
 
@@ -47,17 +47,21 @@ async def confirm(
         ended_at=None,
         reason=None,
     )
+    await _prove(uow, delivery, via or delivery.channel, now)
+
+
+async def _prove(uow: Uow, delivery: Delivery, via: str, at: datetime) -> None:
     if delivery.of.queue is NOTICES:
-        await _prove_notice(uow, delivery, via or delivery.channel)
+        await _prove_notice(uow, delivery, via, at)
     else:
         await uow.connection.execute(
             update(messages)
             .where(messages.c.id == delivery.of.id, MESSAGES.open)
-            .values(state="proven", proven_at=now, wait_until=None, last_error=None)
+            .values(state="proven", proven_at=at, wait_until=None, last_error=None)
         )
 
 
-async def _prove_notice(uow: Uow, delivery: Delivery, via: str) -> None:
+async def _prove_notice(uow: Uow, delivery: Delivery, via: str, at: datetime) -> None:
     notice = delivery.of
     before = await uow.account(notice.subscriber_id)
     if not await queues.is_open(uow.connection, NOTICES, notice.id):
@@ -74,7 +78,7 @@ async def _prove_notice(uow: Uow, delivery: Delivery, via: str) -> None:
         content_sha256=delivery.content_sha256,
     )
     desk = await uow.desk()
-    _, facts = prove_notice(before, notice.id, uow.clock.now(), desk)
+    _, facts = prove_notice(before, notice.id, at, desk)
     await uow.record(before, facts)
 
 
@@ -137,7 +141,11 @@ async def bounced(uow: Uow, delivery: Delivery, reason: str) -> bool:
             .where(messages.c.id == delivery.of.id, messages.c.state == "proven")
             .values(state="queued", proven_at=None)
         )
-        await _release(uow, delivery.of, reason)
+    await _release(uow, delivery.of, reason)
+    # Another channel may have delivered it since: that proof stands, from its own day.
+    for other in await deliveries.of(uow.connection, delivery.of):
+        if other.state == "confirmed" and other.confirmed_at is not None:
+            await _prove(uow, other, other.channel, other.confirmed_at)
     return True
 
 
@@ -164,7 +172,6 @@ async def _unprove_notice(uow: Uow, delivery: Delivery, reason: str) -> None:
     desk = await uow.desk()
     _, facts = unprove_notice(before, notice.id, reason, desk)
     await uow.record(before, facts)
-    await _release(uow, notice, reason)
 
 
 async def give_up(uow: Uow, subject: Claimed, reason: str) -> None:

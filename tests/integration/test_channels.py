@@ -144,6 +144,25 @@ async def test_what_email_proves_is_no_proof_once_it_comes_back(scene: Scene) ->
     assert notice["content_sha256"] is not None
 
 
+async def test_a_bounce_leaves_the_proof_of_another_channel_with_its_own_day(
+    scene: Scene,
+) -> None:
+    await scene.owe("phone")
+    await scene.draw()
+    await scene.drain()
+    await move_clock(scene.house, NOTICE_AT + timedelta(hours=4))
+    await scene.drain()
+    late = NOTICE_AT + timedelta(hours=6)
+    await move_clock(scene.house, late)
+    await scene.tell("delivered")
+    assert (await scene.notice())["channel"] == "email"
+    await move_clock(scene.house, late + timedelta(hours=1))
+    await scene.bounce()
+    notice = await scene.notice()
+    assert (notice["state"], notice["channel"]) == ("proven", "sms")
+    assert notice["proven_at"] == late
+
+
 @pytest.mark.parametrize(("hours", "state"), [(24, "drawn"), (24.1, "proven")])
 async def test_a_bounce_counts_for_24_hours(scene: Scene, hours: float, state: str) -> None:
     await scene.owe("order")
