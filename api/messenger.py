@@ -116,24 +116,23 @@ class Messenger:
         )
 
     async def _deliver(self, claimed: Claimed) -> None:
+        """One channel's try. What goes on with another one is claimed again, by whoever is free."""
         correlation_id = uuid4().hex
         with bound_contextvars(correlation_id=correlation_id):
-            going_on = True
-            while going_on:
-                try:
-                    async with self._uow(correlation_id) as uow:
-                        begun = await self._begin(uow, claimed)
-                except (_CannotBeSent, notice_letter.NothingOwed) as error:
-                    log.warning("%s failed: %s", claimed.name, error)
-                    async with self._uow(correlation_id) as uow:
-                        await proving.give_up(uow, claimed, str(error))
-                    return
-                if begun is None:
-                    return
-                outcome = await self._send(begun.channel, begun.outgoing)
-                crashpoints.reach("notice-sent")
+            try:
                 async with self._uow(correlation_id) as uow:
-                    going_on = await self._settle(uow, begun, outcome)
+                    begun = await self._begin(uow, claimed)
+            except (_CannotBeSent, notice_letter.NothingOwed) as error:
+                log.warning("%s failed: %s", claimed.name, error)
+                async with self._uow(correlation_id) as uow:
+                    await proving.give_up(uow, claimed, str(error))
+                return
+            if begun is None:
+                return
+            outcome = await self._send(begun.channel, begun.outgoing)
+            crashpoints.reach("notice-sent")
+            async with self._uow(correlation_id) as uow:
+                await self._settle(uow, begun, outcome)
 
     async def _begin(self, uow: Uow, claimed: Claimed) -> _Begun | None:
         """Choose the channel and put it on record; None: it waits, or is done."""
@@ -150,10 +149,11 @@ class Messenger:
             await queues.wait(uow.connection, claimed.queue, claimed.id, running.deadline_at, why)
             return None
         addresses, unreachable = self._reachable(paper.channels, to)
+        usable = [name for name in paper.channels if name in self._channels]
         if running is not None and running.channel not in order_of(
-            paper.kind, paper.channels, wish.preferences
+            paper.kind, usable, wish.preferences
         ):
-            ended = await _end(uow, running, "failed", "consent was withdrawn")
+            ended = await _end(uow, running, "failed", "this channel may not be used any more")
             tried = [ended if item.id == ended.id else item for item in tried]
             running = None
         used = {item.channel for item in tried}
@@ -289,23 +289,19 @@ class Messenger:
     async def _send(self, channel: Channel, outgoing: Outgoing) -> Outcome:
         return await channel.send(outgoing)
 
-    async def _settle(self, uow: Uow, begun: _Begun, outcome: Outcome) -> bool:
-        """What the channel answered; True: another one is to be tried right away."""
+    async def _settle(self, uow: Uow, begun: _Begun, outcome: Outcome) -> None:
         delivery = await deliveries.by_id(uow.connection, begun.delivery_id)
         match outcome:
             case Sent(via, confirmed=True, provider_id=provider_id):
                 await proving.confirm(uow, delivery, via=via, provider_id=provider_id)
-                return False
             case Sent(provider_id=provider_id):
                 await proving.accepted(uow, delivery, provider_id)
-                return False
             case Refused(reason):
                 await proving.failed(uow, delivery, reason, state="refused")
-                return True
             case Postponed(reason):
                 await self._postpone(uow, delivery, reason)
-                return False
-        assert_never(outcome)
+            case _:
+                assert_never(outcome)
 
     async def _postpone(self, uow: Uow, delivery: Delivery, reason: str) -> None:
         await notices.addressee(uow.connection, delivery.of.subscriber_id)

@@ -5,6 +5,7 @@ adapter that did the thing and did not answer in time is asked again under the s
 same bytes, so it can tell that it is the same message.
 """
 
+import asyncio
 import json
 
 import httpx
@@ -16,6 +17,8 @@ from api.clock import wall
 from api.notice_text import one_line
 
 TIMEOUT_S = 10.0
+# Of the whole exchange, however slowly an answer drips.
+SEND_WITHIN_S = 20.0
 ANSWER_BYTES_MAX = 64 * 1024
 # Their load, or our set-up: nothing of it says that this person takes no message.
 _OUR_TURN_AGAIN = frozenset({401, 403, 404, 405, 408, 425, 429})
@@ -89,18 +92,26 @@ class HttpChannel:
             signature.SIGNATURE: signature.sign(self._secret, timestamp_s, outgoing.content),
         }
         try:
-            answer = await self._client.post(
-                self._url, content=outgoing.content, headers=headers, timeout=TIMEOUT_S
-            )
-        except httpx.HTTPError as error:
+            async with (
+                asyncio.timeout(SEND_WITHIN_S),
+                self._client.stream(
+                    "POST",
+                    self._url,
+                    content=outgoing.content,
+                    headers=headers,
+                    timeout=TIMEOUT_S,
+                ) as answer,
+            ):
+                told = await _read(answer)
+        except (httpx.HTTPError, TimeoutError) as error:
             return Postponed(f"{type(error).__name__}: {one_line(str(error))}"[:300])
-        return self._judged(answer)
+        return self._judged(answer, told)
 
-    def _judged(self, answer: httpx.Response) -> Outcome:
+    def _judged(self, answer: httpx.Response, told: bytes) -> Outcome:
         code = answer.status_code
-        said = f"{code} {one_line(answer.text[:250])}".strip()
+        said = f"{code} {one_line(told.decode(errors='replace'))[:250]}".strip()
         if answer.is_success:
-            provider_id = _provider_id(answer)
+            provider_id = _provider_id(told)
             if provider_id is None:
                 return Postponed(f"answered {code} without the id that the provider gave it")
             return Sent(self._name, confirmed=False, provider_id=provider_id)
@@ -112,13 +123,21 @@ class HttpChannel:
         await self._client.aclose()
 
 
-def _provider_id(answer: httpx.Response) -> str | None:
-    if len(answer.content) > ANSWER_BYTES_MAX:
-        return None
+async def _read(answer: httpx.Response) -> bytes:
+    """The answer's body, or what of it is no longer than an answer may be."""
+    told = bytearray()
+    async for chunk in answer.aiter_bytes():
+        told += chunk
+        if len(told) > ANSWER_BYTES_MAX:
+            break
+    return bytes(told[:ANSWER_BYTES_MAX])
+
+
+def _provider_id(told: bytes) -> str | None:
     try:
-        told = answer.json()
+        answer = json.loads(told)
     except ValueError:
         return None
-    found = told.get("id") if isinstance(told, dict) else None
+    found = answer.get("id") if isinstance(answer, dict) else None
     text = str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""
     return text if text.isprintable() and 0 < len(text) <= 200 else None

@@ -15,8 +15,10 @@ from sqlalchemy import func, insert, update
 
 from api import review
 from api.channels import http
+from api.explain import timeline
 from api.house import House
 from api.messenger import Messenger
+from api.operators import Role
 from api.rehearsal_clock import ClockMover
 from api.store.outbox_tables import consents, contact_preferences, deliveries
 from api.store.policies import ensure_policies
@@ -24,7 +26,7 @@ from api.store.tables import contracts, notices, subscribers
 from tests.support.adapter import SECRET, Adapter, adapter, bounce, receipt_headers
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.debtors import audited, issue, move_clock, rows
-from tests.support.http_face import open_face
+from tests.support.http_face import Face, open_face
 from tests.support.smtp import Sink, smtp_sink
 
 pytestmark = pytest.mark.anyio
@@ -37,9 +39,13 @@ ORDERS = {"order": ["email", "sms", "whatsapp"], "phone": ["sms", "email"], "tex
 @dataclass
 class Scene:
     house: House
+    face: Face
     client: httpx.AsyncClient
     sms: Adapter
     added: list[Added] = field(default_factory=list)
+
+    async def staff(self) -> httpx.AsyncClient:
+        return await self.face.client(Role.FINANCE)
 
     async def owe(self, policy: str, phone: str | None = "11987654321") -> Added:
         added = await add_contract(self.house, await add_plan(self.house), policy=policy)
@@ -112,7 +118,7 @@ async def scene(database_url: str, tmp_path: Path, sink: Sink) -> AsyncIterator[
         async with house.uow("test", "policies") as uow:
             await ensure_policies(uow.connection, documents, NOTICE_AT)
         async with open_face(house) as face:
-            yield Scene(house, await face.client(None), sms)
+            yield Scene(house, face, await face.client(None), sms)
         await house.store.close()
 
 
@@ -142,6 +148,19 @@ async def test_what_email_proves_is_no_proof_once_it_comes_back(scene: Scene) ->
     assert (notice["state"], notice["channel"]) == ("proven", "sms")
     assert notice["address"] == "+5511987654321"
     assert notice["content_sha256"] is not None
+    async with scene.house.uow("test", "timeline") as uow:
+        facts = await timeline(scene.house, uow.connection, 1, "en")
+    said = {item.kind: item.sentence for item in facts if item.kind.startswith("notice_")}
+    assert set(said) == {"notice_drawn", "notice_bounced", "notice_proven"}
+    assert said["notice_bounced"] == (
+        "Notice 1 came back by email: 5.1.1 550 5.1.1 no such user here;"
+        " it counts as delivered no more."
+    )
+    finance = await (await scene.staff()).get("/api/v1/notices/1")
+    shown = [(made["channel"], made["state"]) for made in finance.json()["attempts_made"]]
+    assert shown == [("email", "bounced"), ("sms", "confirmed")]
+    (receipt,) = finance.json()["attempts_made"][1]["receipts"]
+    assert receipt["state"] == "delivered"
 
 
 async def test_a_bounce_leaves_the_proof_of_another_channel_with_its_own_day(
