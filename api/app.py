@@ -11,6 +11,7 @@ from api.http import (
     billing,
     catalog,
     classes,
+    contact,
     contract_billing,
     corrections,
     disputes,
@@ -26,6 +27,7 @@ from api.http import (
     places,
     policies,
     proof,
+    receipts,
     staff,
     usage,
     webhooks,
@@ -70,10 +72,11 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
         *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
-        *(places, holidays, classes, holds, outages),
+        *(places, holidays, classes, holds, outages, contact),
     ):
         v1.include_router(part.router)
     app.include_router(v1)
+    app.include_router(receipts.router, responses=responses(422))
     app.include_router(webhooks.router, responses=responses(422))
     app.include_router(health.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

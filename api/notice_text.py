@@ -69,11 +69,12 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A letter as text: the same content twice."""
+    """A letter as text: the same content thrice, `short` for SMS and WhatsApp."""
 
     subject: str
     plain: str
     html: str
+    short: str = ""
 
 
 def deadlines(policy: Policy, proven_on: date) -> tuple[Deadline, ...]:

@@ -11,6 +11,7 @@ from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
 from api.messenger import Messenger
+from api.store import queues
 from api.waiting import wait_for
 
 # Routers that do not answer hold an answer back no longer than this; the work itself goes on.
@@ -21,7 +22,11 @@ _OPEN = text("""
 select (select count(*) from payment_notices
          where state = 'received' and next_attempt_wall <= clock_timestamp())
      + (select count(*) from notices
-         where state = 'drawn' and next_attempt_wall <= clock_timestamp())
+         where state = 'drawn' and next_attempt_wall <= clock_timestamp()
+           and (wait_until is null or wait_until <= cast(:now as timestamptz)))
+     + (select count(*) from messages
+         where state = 'queued' and next_attempt_wall <= clock_timestamp()
+           and (wait_until is null or wait_until <= cast(:now as timestamptz)))
      + (select count(*) from contracts
          where review_on <= cast(:now as timestamptz))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
@@ -64,6 +69,7 @@ class ClockMover:
                         await billing_run.next_at(self._house, connection),
                         await rescinding.next_at(self._house, connection),
                         await review.next_rules_at(self._house, connection),
+                        await queues.next_at(connection, now),
                     ]
                     due = min(filter(None, instants), default=None)
                 if due is None or due > to:

@@ -35,6 +35,7 @@ __all__ = [
     "InvoiceIssued",
     "NoticeDrawn",
     "NoticeProven",
+    "NoticeUnproven",
     "PauseEnded",
     "PauseTaken",
     "PaymentAssigned",
@@ -136,6 +137,14 @@ class NoticeProven:
 
     notice_id: int
     proven_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeUnproven:
+    """What was taken for delivery came back: the notice waits for another channel (rule 2)."""
+
+    notice_id: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +307,7 @@ Fact = (
     | InvoiceCorrected
     | NoticeDrawn
     | NoticeProven
+    | NoticeUnproven
     | PromiseTaken
     | PromiseSettled
     | PauseTaken

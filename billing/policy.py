@@ -101,7 +101,7 @@ DEFAULTS: Mapping[str, object] = {
     "scope": "contract",
     "valid_from": None,
 }
-CHANNELS = ("email",)
+CHANNELS = ("email", "sms", "whatsapp")
 # Bounds of a slip of the keyboard, not of any law.
 DAYS_MAX = 3650
 CENTS_MAX = 10**12

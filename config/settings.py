@@ -1,7 +1,8 @@
 """Settings from the environment. The only file that reads it."""
 
+from datetime import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -45,6 +46,25 @@ class Settings(BaseSettings):
     # smtp://user:password@host:25, smtps://, or smtp+starttls://. Empty: .eml files.
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "cobranca@provedor.invalid"
+    # Signs what a mail server tells of bounces. Empty: only loopback may tell.
+    mail_webhook_secret: SecretStr = SecretStr("")
+    # Adapters of SMS and WhatsApp, which take one signed POST a message and sign their receipts
+    # with the same secret. Empty URL: there is no such channel.
+    sms_url: str = ""
+    sms_secret: SecretStr = SecretStr("")
+    whatsapp_url: str = ""
+    whatsapp_secret: SecretStr = SecretStr("")
+    # Hours that a channel has, to be accepted and confirmed, before the next one is tried.
+    email_wait_h: Annotated[float, Field(gt=0, le=240)] = 24
+    sms_wait_h: Annotated[float, Field(gt=0, le=240)] = 4
+    whatsapp_wait_h: Annotated[float, Field(gt=0, le=240)] = 4
+    # When people may be contacted, in local time; outside it, and on Sundays, it is quiet.
+    contact_from: time = time(8)
+    contact_until: time = time(21)
+    contact_sundays: bool = False
+    # How many messages a person gets in a day and in seven days; notices are never held back.
+    contact_per_day: Annotated[int, Field(ge=1)] = 3
+    contact_per_week: Annotated[int, Field(ge=1)] = 10
     provider_name: str = "Provedor"
     timezone: str = "America/Sao_Paulo"
     # State whose holidays bind cuts, as in "SP"; empty: national ones only.
@@ -80,8 +100,17 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _place_exists(self) -> "Settings":
+    def _place_exists(self) -> Self:
         parse_place(self.state, self.city_code)
+        return self
+
+    @model_validator(mode="after")
+    def _people_can_be_contacted(self) -> Self:
+        if self.contact_from >= self.contact_until:
+            raise ValueError(
+                "RELIGA_CONTACT_FROM must be earlier than RELIGA_CONTACT_UNTIL; for example 08:00"
+                " and 21:00"
+            )
         return self
 
     @property

@@ -63,6 +63,7 @@ _LISTS = {
     "outage": "/api/v1/outages",
     "session": "/api/v1/sessions",
     "notice": "/api/v1/notices",
+    "message": "/api/v1/messages",
     "action": "/api/v1/actions",
     "parked invoice": "/api/v1/parked-invoices",
     "audit entry": "/api/v1/audit",

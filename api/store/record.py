@@ -53,6 +53,7 @@ from billing.events import (
     InvoiceIssued,
     NoticeDrawn,
     NoticeProven,
+    NoticeUnproven,
     PauseEnded,
     PauseTaken,
     PaymentAssigned,
@@ -207,6 +208,8 @@ class _Pen:
                 self.written.tell(
                     "notice.proven", f"notice:{notice_id}", proven_at=proven_at.isoformat()
                 )
+            case NoticeUnproven(notice_id=notice_id, reason=reason):
+                await self._notice_unproven(notice_id, reason)
             case PromiseTaken(promise=promise):
                 await self._promise_taken(promise)
             case HoldPlaced(hold=hold):
@@ -395,6 +398,12 @@ class _Pen:
             subscriber_id=self.subscriber_id,
             amounts_cents=amounts,
         )
+
+    async def _notice_unproven(self, notice_id: int, reason: str) -> None:
+        waiting = {"state": "drawn", "proven_at": None, "wait_until": None, "last_error": reason}
+        await self.connection.execute(_UPDATE_NOTICE, {"which": notice_id, **waiting})
+        self.written.notifications.append(("religa_notices", str(notice_id)))
+        self.written.tell("notice.unproven", f"notice:{notice_id}", reason=reason)
 
     async def _promise_taken(self, promise: Promise) -> None:
         row = asdict(promise)

@@ -513,6 +513,8 @@ notices = Table(
     Column("content_sha256", LargeBinary),
     _instant("proven_at"),
     _instant("failed_at"),
+    # Not before this instant of the business clock: quiet hours, or a receipt that may come.
+    _instant("wait_until"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("last_error", Text),

@@ -17,8 +17,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, update
 
-from api import mail, review
+from api import review
 from api.cashier import charge, post_payment
+from api.channels.channel import Channel, Outcome, Outgoing
 from api.house import House
 from api.messenger import Messenger
 from api.store.tables import contracts, notices, subscribers
@@ -225,6 +226,47 @@ async def test_a_temporary_refusal_waits_and_is_not_proof(posted: Scene, sink: S
     assert (await posted.notice())["state"] == "proven"
 
 
+@pytest.mark.parametrize(
+    ("fault", "state", "said"),
+    [
+        ("451 4.7.1 greylisted, come back", "drawn", "451 4.7.1 greylisted"),
+        ("554 5.7.1 spam", "failed", "554 5.7.1 spam"),
+        ("drop", "drawn", "SMTPServerDisconnected"),
+        # It may have been taken: the next try carries the same Message-ID.
+        ("lost", "drawn", "SMTPServerDisconnected"),
+    ],
+)
+async def test_what_a_server_does_with_the_content_is_told_apart(
+    posted: Scene, sink: Sink, fault: str, state: str, said: str
+) -> None:
+    sink.faults.append(fault)
+    await posted.draw()
+    messenger = Messenger(posted.house)
+    await messenger.drain()
+    notice = await posted.notice()
+    assert notice["state"] == state
+    assert said in notice["last_error"]
+    await posted.make_due()
+    await messenger.drain()
+    assert (await posted.notice())["state"] == ("failed" if state == "failed" else "proven")
+    assert len({message["Message-ID"] for _, message in sink.received}) == (state == "drawn")
+
+
+async def test_a_server_that_stays_away_is_given_up_after_its_time(
+    posted: Scene, sink: Sink
+) -> None:
+    sink.faults.extend(["451 busy"] * 2)
+    await posted.draw()
+    messenger = Messenger(posted.house)
+    await messenger.drain()
+    await move_clock(posted.house, NOTICE_AT + timedelta(hours=24))
+    await posted.make_due()
+    await messenger.drain()
+    notice = await posted.notice()
+    assert (notice["state"], notice["last_error"]) == ("failed", "451 busy")
+    assert (await review.run(posted.house, None, "c", "test")).notices == 0, "not the same day"
+
+
 async def test_a_server_that_is_down_waits(database_url: str, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -289,8 +331,8 @@ async def test_what_was_paid_meanwhile_is_not_dunned(scene: Scene) -> None:
 
 async def test_what_is_paid_while_it_is_sent_is_no_proof(scene: Scene) -> None:
     class PaidWhileSending(Messenger):
-        async def _send(self, message: Any) -> mail.Outcome:
-            outcome = await super()._send(message)
+        async def _send(self, channel: Channel, outgoing: Outgoing) -> Outcome:
+            outcome = await super()._send(channel, outgoing)
             await scene.pay()
             return outcome
 
