@@ -22,6 +22,7 @@ from api.http import (
     policies,
     proof,
     staff,
+    templates,
     usage,
     webhooks,
 )
@@ -65,6 +66,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
         *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
+        *(templates,),
     ):
         v1.include_router(part.router)
     app.include_router(v1)

@@ -4,7 +4,13 @@ from alembic import context
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.pool import NullPool
 
-from api.store import billing_tables, outbox_tables, renegotiation  # noqa: F401 -- they have tables too
+# They have tables too.
+from api.store import (  # noqa: F401
+    billing_tables,
+    message_tables,
+    outbox_tables,
+    renegotiation,
+)
 from api.store.tables import metadata
 
 # Any fixed number: the name of the lock that migrating takes.
