@@ -88,10 +88,12 @@ async def read_template(
     async with caller.uow() as uow:
         known = await rows.versions_of(uow.connection, kind, language)
         row = await rows.row_of(uow.connection, kind, language, version)
-    shown = {"fields": dict(FIELDS[kind]), "versions": known}
+    fields = dict(FIELDS[kind])
     if row is not None:
         created_at = row["created_at"].astimezone(caller.house.settings.zone)
-        return TemplateAnswer(**{**row, "created_at": created_at}, **shown)
+        return TemplateAnswer(
+            **{**row, "created_at": created_at}, fields=fields, versions=known
+        )
     if version:
         raise Problem(
             404,
@@ -110,7 +112,8 @@ async def read_template(
         short=standing.short,
         author="built-in",
         created_at=None,
-        **shown,
+        fields=fields,
+        versions=known,
     )
 
 
