@@ -22,6 +22,8 @@ from api.http import (
     policies,
     proof,
     staff,
+    survey_page,
+    surveys,
     templates,
     usage,
     webhooks,
@@ -66,11 +68,12 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
         *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
-        *(templates,),
+        *(templates, surveys),
     ):
         v1.include_router(part.router)
     app.include_router(v1)
     app.include_router(webhooks.router, responses=responses(422))
+    app.include_router(survey_page.router)
     app.include_router(health.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

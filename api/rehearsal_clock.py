@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from api import billing_run, quota, review
+from api import billing_run, quota, receipts, reminding, review, surveys
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
@@ -22,6 +22,7 @@ select (select count(*) from payment_notices
          where state = 'received' and next_attempt_wall <= clock_timestamp())
      + (select count(*) from notices
          where state = 'drawn' and next_attempt_wall <= clock_timestamp())
+     + (select count(*) from receipts where told_at is null)
      + (select count(*) from contracts
          where review_on <= cast(:now as timestamptz))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
@@ -62,6 +63,8 @@ class ClockMover:
                         await review.next_due(connection),
                         await quota.next_due(connection, now),
                         await billing_run.next_at(self._house, connection),
+                        await reminding.next_at(self._house, connection),
+                        await surveys.next_at(self._house, connection),
                     ]
                     due = min(filter(None, instants), default=None)
                 if due is None or due > to:
@@ -94,6 +97,9 @@ class ClockMover:
             await self._cashier.drain()
             await review.run(self._house, None, correlation_id, "clock")
             await quota.look(self._house, correlation_id, "clock")
+            await reminding.run(self._house, correlation_id, "clock")
+            await surveys.run(self._house, correlation_id, "clock")
+            await receipts.run(self._house, correlation_id, "clock")
             await self._messenger.drain()
             # A silent router outlasts patience; giving up the wait does not give up the line.
             with contextlib.suppress(TimeoutError):

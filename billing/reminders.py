@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Final
 
-from billing.calendar import Calendar, next_bank_day, zone_of
+from billing.calendar import ONE_DAY, Calendar, next_bank_day, zone_of
 from billing.dispute import DisputeState
 from billing.invoice import Invoice, amount_due
 from billing.ladder import Bar
@@ -22,6 +22,7 @@ from billing.standing import coming_pause, policy_of, running
 
 # A day that no run looked at is made good for so long; then its reminder is left out.
 LATE_DAYS_MAX: Final = 2
+_SUNDAY: Final = 6
 _USUAL_DAYS: Final = (-5, -1, 1)
 # Whoever is never cut for debt is not reminded either (rule 10); after the due date nobody is
 # while we do not know who has paid.
@@ -53,10 +54,14 @@ def day_of(due_on: date, day_offset: int, calendar: Calendar) -> date:
     """The local day of a reminder.
 
     After the due date it counts from the last day on which payment is in time, so that nobody is
-    told to be late on the Sunday after a Saturday.
+    told to be late on the Sunday after a Saturday. What falls on a Sunday, when nobody is called
+    on, comes on the Saturday before it; after the due date on the Monday.
     """
-    anchor = next_bank_day(calendar, due_on) if day_offset > 0 else due_on
-    return anchor + timedelta(days=day_offset)
+    late = day_offset > 0
+    day = (next_bank_day(calendar, due_on) if late else due_on) + timedelta(days=day_offset)
+    if day.weekday() == _SUNDAY:
+        day += ONE_DAY if late else -ONE_DAY
+    return day
 
 
 def offset_for(due_on: date, today: date, policy: Policy, calendar: Calendar) -> int | None:

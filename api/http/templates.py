@@ -91,9 +91,7 @@ async def read_template(
     fields = dict(FIELDS[kind])
     if row is not None:
         created_at = row["created_at"].astimezone(caller.house.settings.zone)
-        return TemplateAnswer(
-            **{**row, "created_at": created_at}, fields=fields, versions=known
-        )
+        return TemplateAnswer(**{**row, "created_at": created_at}, fields=fields, versions=known)
     if version:
         raise Problem(
             404,

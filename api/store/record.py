@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.store import chain, situations
 from api.store.audit import Item
 from api.store.invoices import standing_of
+from api.store.message_tables import receipts
 from api.store.record_agreed import write_agreed
 from api.store.rungs import write_rungs
 from api.store.tables import (
@@ -88,6 +89,7 @@ _INSERT_LINE = insert(invoice_lines)
 _INSERT_NOTICE = insert(notices)
 _INSERT_PAYMENT = insert(payments)
 _INSERT_PROMISE = insert(promises)
+_INSERT_RECEIPT = insert(receipts)
 _INSERT_REVERSAL = insert(reversals)
 _UPDATE_CONTRACT = update(contracts).where(contracts.c.id == bindparam("which"))
 _UPDATE_INVOICE = update(invoices).where(invoices.c.id == bindparam("which"))
@@ -243,6 +245,7 @@ class _Pen:
         )
         await self.connection.execute(_INSERT_PAYMENT, row | {"entry_id": entry_id})
         await self._allocate(shares, standings)
+        await self.connection.execute(_INSERT_RECEIPT, {"payment_id": payment.id})
         self.written.tell(
             "payment.posted",
             f"payment:{payment.id}",
@@ -269,6 +272,7 @@ class _Pen:
         await self._post(fact.entry, payments=[row], allocations=shares, invoices=standings)
         await self.connection.execute(_UPDATE_PAYMENT, {"which": payment.id, **_without_id(row)})
         await self._allocate(shares, standings)
+        await self.connection.execute(_INSERT_RECEIPT, {"payment_id": payment.id})
         self.written.tell(
             "payment.assigned",
             f"payment:{payment.id}",

@@ -48,6 +48,10 @@ def due(payer: Account, now: str, automatic: frozenset[int] = frozenset()) -> li
         ("2026-09-05", "2026-09-06", None, 0),
         ("2026-09-05", "2026-09-08", None, 0),
         ("2026-09-05", "2026-09-09", 1, 102_03),
+        # The day before a Monday is a Sunday: on Saturday. The day after a Saturday: on Monday.
+        ("2026-08-31", "2026-08-29", -1, 99_90),
+        ("2026-08-28", "2026-08-29", 1, 101_93),
+        ("2026-09-11", "2026-09-12", 1, 101_93),
     ],
 )
 def test_the_days(due_on: str, today: str, offset: int | None, cents: int) -> None:
