@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 
 from api import survey_form, surveys
 from api.house import House
-from api.http.problems import Problem
+from api.http.problems import Problem, responses
 from api.store.surveys import Asked
 from api.surveys import Expired, Throttled, UnknownToken
 from billing.survey import BadAnswer, read_answer
@@ -22,7 +22,7 @@ from billing.survey import BadAnswer, read_answer
 BODY_BYTES_MAX = 16 * 1024
 _FIELDS_MAX = 20
 
-router = APIRouter(tags=["surveys"])
+router = APIRouter(tags=["surveys"], responses=responses(503))
 
 Token = Annotated[str, Path(max_length=200)]
 Lang = Annotated[str, Query(max_length=10, description="`en` or `pt-BR`; else as the letter was")]
@@ -69,7 +69,7 @@ async def show(request: Request, token: Token, lang: Lang = "") -> HTMLResponse:
     description="As a form sends it (application/x-www-form-urlencoded): `score` from 0 to 10, or"
     " `speed`, `stability`, `support` and `price` from 1 to 5; `comment`.",
     response_class=HTMLResponse,
-    responses=_RESPONSES,
+    responses=_RESPONSES | responses(400, 413),
 )
 async def answer(request: Request, token: Token, lang: Lang = "") -> HTMLResponse:
     """Keep it, and say so."""

@@ -154,7 +154,9 @@ class Detractor(BaseModel):
     changed_at: datetime | None
 
 
-@router.get("/moments", summary="Read when people are thanked and asked")
+@router.get(
+    "/moments", summary="Read when people are thanked and asked", responses=responses(404)
+)
 async def read_moments(
     caller: Annotated[Caller, Depends(require(Permission.READ_POLICIES))],
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
