@@ -154,9 +154,7 @@ class Detractor(BaseModel):
     changed_at: datetime | None
 
 
-@router.get(
-    "/moments", summary="Read when people are thanked and asked", responses=responses(404)
-)
+@router.get("/moments", summary="Read when people are thanked and asked", responses=responses(404))
 async def read_moments(
     caller: Annotated[Caller, Depends(require(Permission.READ_POLICIES))],
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
@@ -208,7 +206,7 @@ async def results(
         connection = uow.connection
         scores = (await connection.execute(rows.score_counts(str(zone), *span))).all()
         marks = (await connection.execute(rows.mark_counts(*span))).all()
-        asked = dict((await connection.execute(rows.asked_count(*span))).tuples())
+        asked = {row[0]: row[1] for row in await connection.execute(rows.asked_count(*span))}
     by_month: dict[str, Counter[int]] = defaultdict(Counter)
     by_plan: dict[tuple[str, int], Counter[int]] = defaultdict(Counter)
     overall: Counter[int] = Counter()

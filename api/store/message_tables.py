@@ -125,7 +125,7 @@ survey_answers = Table(
     # 0 to 10, of the form `nps` alone.
     Column("score", SmallInteger),
     # 1 to 5 by question, of the form `satisfaction` alone.
-    Column("marks", JSONB),
+    Column("marks", JSONB(none_as_null=True)),
     Column("comment", Text, nullable=False, server_default=""),
     _instant("answered_at", null=False),
     _instant("changed_at"),

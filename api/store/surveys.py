@@ -16,7 +16,7 @@ from api.store.message_tables import (
     survey_answers,
     surveys,
 )
-from api.store.tables import invoices, plans, subscribers
+from api.store.tables import contracts, invoices, plans, subscribers
 from billing import moments
 from billing.calendar import day_start
 from billing.moments import Event, Moment, Moments, Occasion
@@ -193,15 +193,13 @@ async def ask(
     expires_at: datetime,
 ) -> int:
     """A survey of this person, with the plan that the contract has now."""
-    plan_id = text("(select plan_id from contracts where id = :contract_id)").bindparams(
-        contract_id=event.contract_id
-    )
+    plan = select(contracts.c.plan_id).where(contracts.c.id == event.contract_id)
     made = await connection.execute(
         insert(surveys)
         .values(
             subscriber_id=event.subscriber_id,
             contract_id=event.contract_id,
-            plan_id=plan_id,
+            plan_id=plan.scalar_subquery(),
             form=form,
             moment=moment,
             language=language,
