@@ -10,6 +10,7 @@ from api.http import (
     agreements,
     billing,
     catalog,
+    contact,
     contract_billing,
     corrections,
     disputes,
@@ -21,6 +22,7 @@ from api.http import (
     pauses,
     policies,
     proof,
+    receipts,
     staff,
     survey_page,
     surveys,
@@ -67,11 +69,12 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     v1 = APIRouter(prefix="/api/v1", responses=responses(400))
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
-        *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
+        *(ladder, agreements, disputes, pauses, policies, network, usage, proof, contact),
         *(templates, surveys),
     ):
         v1.include_router(part.router)
     app.include_router(v1)
+    app.include_router(receipts.router, responses=responses(422))
     app.include_router(webhooks.router, responses=responses(422))
     app.include_router(survey_page.router)
     app.include_router(health.router)

@@ -46,15 +46,14 @@ async def check_config(settings: Settings) -> int:
     """Print settings and checks; 1 if one fails."""
     from sqlalchemy import make_url
 
-    from api import mail
+    from api.channels.fleet import open_channels
     from api.ports import PortInUse
     from api.run import check_ports
 
     for name, value in settings.model_dump().items():
         typer.echo(f"RELIGA_{name.upper()}={value}")
     try:
-        mail.route_of(settings)
-        mail.address(settings.provider_name, settings.mail_from)
+        open_channels(settings)
     except ValueError as error:
         raise Refused(str(error)) from error
     async with _house(settings) as house:

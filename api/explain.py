@@ -73,6 +73,10 @@ def _events(
                 yield row["proven_at"], "notice_proven"
             if row["failed_at"] is not None:
                 yield row["failed_at"], "notice_failed"
+        case "attempt":
+            # A notice fails when every channel has.
+            state = "undelivered" if row["state"] == "failed" else row["state"]
+            yield row["at"], f"notice_{state}"
         case "promise":
             yield row["made_at"], "promise_taken"
             if row["state"] in ("kept", "broken"):

@@ -1,4 +1,4 @@
-"""One e-mail out: kept as a file first, then handed to the SMTP server if there is one."""
+"""One e-mail: its address, its bytes, the file that it is kept as, and its way by SMTP."""
 
 import asyncio
 import os
@@ -10,44 +10,16 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from api.channels.channel import BadAddress, Outcome, Postponed, Refused, Sent
 from api.notice_text import Wording, one_line
 from config.settings import Settings
 
 SEND_WITHIN_S = 20.0
 _DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
-
-
-class BadAddress(ValueError):
-    """Not an address that an e-mail can be sent to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Accepted by the recipient's side, as far as one is told at once."""
-
-    channel: Literal["email", "eml_file"]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Refused for good: this address takes no mail of ours."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Postponed:
-    """Not now: their server or ours is in trouble."""
-
-    reason: str
-
-
-Outcome = Sent | Refused | Postponed
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +117,7 @@ async def send(route: Route, sender: str, recipient: str, content: bytes) -> Out
     """Hand one message to the server. What is our own fault is postponed, never held against it."""
     try:
         async with asyncio.timeout(SEND_WITHIN_S):
-            await aiosmtplib.send(
+            _, said = await aiosmtplib.send(
                 content,
                 sender=sender,
                 recipients=[recipient],
@@ -163,7 +135,7 @@ async def send(route: Route, sender: str, recipient: str, content: bytes) -> Out
         return _judged(error.code, f"{error.code} {one_line(error.message)}"[:300])
     except (aiosmtplib.SMTPException, OSError) as error:
         return Postponed(f"{type(error).__name__}: {one_line(str(error))}"[:300])
-    return Sent("email")
+    return Sent("email", provider_id=one_line(said)[:200] or None)
 
 
 def _judged(code: int, said: str) -> Refused | Postponed:

@@ -1,222 +1,342 @@
-"""Notices go out: written, kept as a file, sent, and then recorded as proven. In that order.
+"""What is to be sent goes out: written, put on record, sent, and then proven. In that order.
 
-The Message-ID follows from the notice, so dying between sending and recording sends the same
-message at most once more; the ladder counts from the record, never from the intent.
+Notices and messages take the same road. A channel is tried under an id that is put on record before
+the first byte goes out, so dying in between asks again under the same id; the ladder counts from
+the proof, never from the intent. The next channel is tried when one refuses, comes back, or was
+not confirmed in its time.
 """
 
 import asyncio
 import hashlib
 import hmac
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import assert_never
 from uuid import uuid4
 
 from structlog.contextvars import bound_contextvars
 
-from api import crashpoints, mail
+from api import crashpoints, notice_letter, proving
+from api.channels.channel import (
+    BadAddress,
+    Channel,
+    Letter,
+    Outcome,
+    Outgoing,
+    Postponed,
+    Refused,
+    Sent,
+)
+from api.channels.fleet import open_channels, patience
 from api.house import House
-from api.mail import BadAddress, Postponed, Refused, Sent
-from api.notice_text import Letter, OwedInvoice, deadlines, render, soonest
+from api.notice_text import Wording
 from api.puller import Puller
-from api.store import charges, notices
-from api.store.notices import Addressee, ClaimedNotice
+from api.store import contacts, deliveries, notices, outbox, queues, reminders
+from api.store.contacts import Contact
+from api.store.deliveries import Delivery
+from api.store.notices import Addressee
+from api.store.queues import MESSAGES, NOTICES, Claimed, Queue
 from api.store.uow import Uow
-from billing.account import prove_notice, review
-from billing.documents import mask
-from billing.invoice import amount_due
-from billing.policy import Policy
+from billing.contact import Cap, Hours, Later, Never, may_contact, order_of
 
 AT_ONCE = 4
 WAITS_S = (10, 60, 300, 900, 3600)
-MAIL_FOLDER = "mail"
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
-    """A notice ready to go: exactly these bytes are sent, kept and hashed."""
+class _Paper:
+    """What is to be said at this instant, and the channels by which it may be."""
 
-    id: str
-    recipient: str
-    content: bytes
+    kind: str
+    wording: Wording
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A channel about to be tried: on record, and ready to go."""
+
+    delivery_id: int
+    channel: Channel
+    outgoing: Outgoing
 
 
 class _CannotBeSent(Exception):
-    """This notice has nobody to go to, or nothing to say any more."""
+    """There is nobody to send it to, no way left, or nothing to say any more."""
 
 
 class Messenger:
-    """Sends whatever is drawn, as it is told and by looking every second; four at once.
+    """Sends whatever waits, as it is told and by looking every second; four of a queue at once.
 
     Raises:
-        ValueError: at construction, if RELIGA_SMTP_URL or RELIGA_MAIL_FROM is not usable.
+        ValueError: at construction, if a channel's setting is not usable.
     """
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, channels: Mapping[str, Channel] | None = None) -> None:
+        settings = house.settings
         self._house = house
-        self._route = mail.route_of(house.settings)
-        self._sender = mail.address(house.settings.provider_name, house.settings.mail_from)
-        self._folder = house.settings.data_dir / MAIL_FOLDER
+        self._channels = open_channels(settings) if channels is None else channels
         self._key = house.secrets.derive("message-id")
-        self._puller = Puller[ClaimedNotice](
-            store=house.store,
-            channel="religa_notices",
-            at_once=AT_ONCE,
-            claim=self._claim,
-            work=self._deliver,
-            in_work=self._in_work,
-        )
+        self._hours = Hours(settings.contact_from, settings.contact_until, settings.contact_sundays)
+        self._cap = Cap(settings.contact_per_day, settings.contact_per_week)
+        self._pullers = [self._puller(queue) for queue in (NOTICES, MESSAGES)]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until told to stop."""
-        await self._puller.run(stop)
+        try:
+            await asyncio.gather(*(puller.run(stop) for puller in self._pullers))
+        finally:
+            for channel in self._channels.values():
+                await channel.close()
 
     async def drain(self) -> int:
         """Send everything that is due now, and wait for what others are sending."""
-        return await self._puller.drain()
+        return sum([await puller.drain() for puller in self._pullers])
 
-    async def _claim(self, limit: int) -> list[ClaimedNotice]:
-        async with self._uow("claim") as uow:
-            return await notices.claim(uow.connection, limit)
+    def _puller(self, queue: Queue) -> Puller[Claimed]:
+        async def claim(limit: int) -> list[Claimed]:
+            async with self._uow("claim") as uow:
+                return await queues.claim(uow.connection, queue, limit, uow.clock.now())
 
-    async def _in_work(self) -> bool:
-        async with self._uow("drain") as uow:
-            return await notices.in_work(uow.connection)
+        async def in_work() -> bool:
+            async with self._uow("drain") as uow:
+                return await queues.in_work(uow.connection, queue)
 
-    async def _deliver(self, notice: ClaimedNotice) -> None:
+        return Puller[Claimed](
+            store=self._house.store,
+            channel=f"religa_{queue.name}s",
+            at_once=AT_ONCE,
+            claim=claim,
+            work=self._deliver,
+            in_work=in_work,
+        )
+
+    async def _deliver(self, claimed: Claimed) -> None:
         correlation_id = uuid4().hex
         with bound_contextvars(correlation_id=correlation_id):
-            try:
-                async with self._uow(correlation_id) as uow:
-                    message = await self._write(uow, notice)
-            except (_CannotBeSent, BadAddress) as error:
-                await self._fail(notice, str(error), correlation_id)
-                return
-            outcome = await self._send(message)
-            crashpoints.reach("notice-sent")
-            match outcome:
-                case Sent(channel):
-                    await self._prove(notice, message, channel, correlation_id)
-                case Refused(reason):
-                    await self._fail(notice, reason, correlation_id)
-                case Postponed(reason):
-                    log.warning("notice %s waits: %s", notice.id, reason)
-                    after_s = WAITS_S[min(notice.attempts, len(WAITS_S)) - 1]
+            going_on = True
+            while going_on:
+                try:
                     async with self._uow(correlation_id) as uow:
-                        await notices.retry(uow.connection, notice.id, after_s, reason)
-                case _:
-                    assert_never(outcome)
+                        begun = await self._begin(uow, claimed)
+                except (_CannotBeSent, notice_letter.NothingOwed) as error:
+                    log.warning("%s failed: %s", claimed.name, error)
+                    async with self._uow(correlation_id) as uow:
+                        await proving.give_up(uow, claimed, str(error))
+                    return
+                if begun is None:
+                    return
+                outcome = await self._send(begun.channel, begun.outgoing)
+                crashpoints.reach("notice-sent")
+                async with self._uow(correlation_id) as uow:
+                    going_on = await self._settle(uow, begun, outcome)
 
-    async def _write(self, uow: Uow, notice: ClaimedNotice) -> _Message:
-        """The notice as it reads at this instant, without locking the account."""
-        to = await notices.addressee(uow.connection, notice.subscriber_id)
-        if not to.email:
-            raise _CannotBeSent("the subscriber has no e-mail address")
-        recipient = mail.address(to.name, to.email)
-        letter = await self._letter(uow, notice, to)
-        tag = hmac.new(self._key, str(notice.id).encode(), "sha256").hexdigest()[:16]
-        message_id = f"notice-{notice.id}.{tag}@{self._sender.domain}"
-        content = mail.compose(
-            sender=self._sender,
-            to=recipient,
-            wording=render(letter),
-            message_id=message_id,
-            at=uow.clock.now(),
+    async def _begin(self, uow: Uow, claimed: Claimed) -> _Begun | None:
+        """Choose the channel and put it on record; None: it waits, or is done."""
+        to = await notices.addressee(uow.connection, claimed.subscriber_id)
+        if not await queues.is_open(uow.connection, claimed.queue, claimed.id):
+            return None
+        now = uow.clock.now()
+        wish = await contacts.read(uow.connection, claimed.subscriber_id)
+        paper = await self._paper(uow, claimed, to, wish)
+        tried = await self._look_back(uow, claimed, now)
+        running = next((item for item in tried if item.goes_on), None)
+        if running is not None and running.state == "accepted":
+            why = f"accepted by {running.channel}; its receipt is awaited"
+            await queues.wait(uow.connection, claimed.queue, claimed.id, running.deadline_at, why)
+            return None
+        addresses, unreachable = self._reachable(paper.channels, to)
+        if running is not None and running.channel not in order_of(
+            paper.kind, paper.channels, wish.preferences
+        ):
+            ended = await _end(uow, running, "failed", "consent was withdrawn")
+            tried = [ended if item.id == ended.id else item for item in tried]
+            running = None
+        used = {item.channel for item in tried}
+        left = [running.channel] if running else [c for c in addresses if c not in used]
+        answer = may_contact(
+            paper.kind,
+            left,
+            wish.preferences,
+            await deliveries.sent_at(uow.connection, claimed, now),
+            self._hours,
+            self._cap,
+            now,
         )
-        return _Message(message_id, recipient.addr_spec, content)
+        match answer:
+            case Later(at, reason):
+                await self._wait(uow, claimed, running, at, reason)
+                return None
+            case Never("opted_out"):
+                raise _CannotBeSent(f"the person does not want messages of kind {paper.kind}")
+            case Never():
+                raise _CannotBeSent(_nowhere(tried, unreachable))
+        channel = self._channels[answer.channels[0]]
+        if running is not None:
+            return await self._again(uow, running, channel, paper, to, now)
+        return await self._first(uow, claimed, channel, addresses[channel.name], paper, to, now)
 
-    async def _letter(self, uow: Uow, notice: ClaimedNotice, to: Addressee) -> Letter:
-        desk = await uow.desk()
-        today = desk.now.date()
-        owed: list[OwedInvoice] = []
-        policies: list[Policy] = []
-        for invoice_id in notice.invoice_ids:
-            found = await charges.read_invoice(uow.connection, invoice_id)
-            if found is None or found.invoice.unpaid_cents == 0:
+    async def _paper(self, uow: Uow, claimed: Claimed, to: Addressee, wish: Contact) -> _Paper:
+        if claimed.queue is NOTICES:
+            written = await notice_letter.write(self._house, uow, claimed.id, to, wish.language)
+            return _Paper("notice", written.wording, written.channels)
+        message = await outbox.read(uow.connection, claimed.id)
+        if message.useful_until is not None and message.useful_until <= uow.clock.now():
+            raise _CannotBeSent("its time was over before it could go out")
+        if message.kind == "reminder" and await reminders.is_over(uow.connection, claimed.id):
+            raise _CannotBeSent("what it reminds of was paid, promised or changed meanwhile")
+        return _Paper(message.kind, message.wording, message.channels or tuple(self._channels))
+
+    async def _look_back(self, uow: Uow, claimed: Claimed, now: datetime) -> list[Delivery]:
+        """What was tried, each channel whose time is over ended."""
+        tried: list[Delivery] = []
+        for item in await deliveries.of(uow.connection, claimed):
+            if item.goes_on and item.deadline_at <= now:
+                if item.state == "accepted":
+                    item = await _end(uow, item, "unconfirmed", "no receipt came in time")
+                # One that was never answered may not have gone out at all: it is asked again.
+                elif item.reason is not None:
+                    item = await _end(uow, item, "failed", item.reason)
+            tried.append(item)
+        return tried
+
+    def _reachable(
+        self, channels: Sequence[str], to: Addressee
+    ) -> tuple[dict[str, str], list[tuple[str, str]]]:
+        addresses: dict[str, str] = {}
+        unreachable: list[tuple[str, str]] = []
+        for name in channels:
+            channel = self._channels.get(name)
+            if channel is None:
+                setting = f"RELIGA_{name.upper()}_URL"
+                unreachable.append((name, f"this channel is not set up; see {setting}"))
                 continue
-            policy = desk.policies[found.policy]
-            due_cents = amount_due(found.invoice, policy, desk.calendar, today)
-            charge = await charges.living_charge(uow.connection, invoice_id, due_cents)
-            owed.append(
-                OwedInvoice(
-                    invoice_id=invoice_id,
-                    contract_id=found.invoice.contract_id,
-                    due_on=found.invoice.due_on,
-                    unpaid_cents=found.invoice.unpaid_cents,
-                    due_cents=due_cents,
-                    copy_and_paste=None if charge is None else charge.copy_and_paste,
+            try:
+                addresses[name] = channel.address(to.name, to.email, to.phone)
+            except BadAddress as error:
+                unreachable.append((name, str(error)))
+        return addresses, unreachable
+
+    async def _wait(
+        self, uow: Uow, claimed: Claimed, running: Delivery | None, at: datetime, reason: str
+    ) -> None:
+        if running is not None:
+            # What may not be asked now has not had its time.
+            deadline_at = at + (running.deadline_at - running.started_at)
+            await deliveries.change(uow.connection, running.id, deadline_at=deadline_at)
+        why = f"{reason} until {at.isoformat()}"
+        await queues.wait(uow.connection, claimed.queue, claimed.id, at, why)
+
+    async def _first(
+        self,
+        uow: Uow,
+        claimed: Claimed,
+        channel: Channel,
+        address: str,
+        paper: _Paper,
+        to: Addressee,
+        now: datetime,
+    ) -> _Begun:
+        tag = hmac.new(self._key, claimed.name.encode(), "sha256").hexdigest()[:16]
+        letter = Letter(
+            channel.message_id(claimed.name, tag), paper.kind, to.name, address, paper.wording, now
+        )
+        outgoing = channel.write(letter)
+        delivery_id = await deliveries.begin(
+            uow.connection,
+            claimed,
+            kind=paper.kind,
+            channel=channel.name,
+            address=address,
+            external_id=letter.id,
+            content_sha256=hashlib.sha256(outgoing.content).digest(),
+            # An e-mail is kept as a file.
+            text=None if channel.name == "email" else outgoing.content.decode(),
+            at=now,
+            deadline_at=now + patience(self._house.settings, channel.name),
+        )
+        return _Begun(delivery_id, channel, outgoing)
+
+    async def _again(
+        self,
+        uow: Uow,
+        running: Delivery,
+        channel: Channel,
+        paper: _Paper,
+        to: Addressee,
+        now: datetime,
+    ) -> _Begun:
+        """The same id; by an adapter the same bytes, since it may have done the thing."""
+        if running.text is not None:
+            content = running.text.encode()
+            outgoing = Outgoing(running.external_id, running.address, content)
+        else:
+            outgoing = channel.write(
+                Letter(
+                    running.external_id, paper.kind, to.name, running.address, paper.wording, now
                 )
             )
-            policies.append(policy)
-        if not owed:
-            raise _CannotBeSent("nothing that it lists is unpaid any more")
-        policy = soonest(policies, today)
-        return Letter(
-            notice_id=notice.id,
-            provider=self._house.settings.provider_name,
-            name=to.name,
-            document=mask(to.document),
-            written_on=today,
-            notice_days=policy.notice_days,
-            deadlines=deadlines(policy, today),
-            invoices=tuple(sorted(owed, key=lambda item: (item.due_on, item.invoice_id))),
+        await deliveries.change(
+            uow.connection,
+            running.id,
+            tries=running.tries + 1,
+            content_sha256=hashlib.sha256(outgoing.content).digest(),
         )
+        return _Begun(running.id, channel, outgoing)
 
-    async def _send(self, message: _Message) -> mail.Outcome:
-        try:
-            # Kept before it is sent: with a full disk there is no proof, so nothing goes out.
-            await asyncio.to_thread(mail.keep, self._folder, message.id, message.content)
-        except OSError as error:
-            return Postponed(f"it cannot be kept under {self._folder}: {error.strerror}")
-        if self._route is None:
-            return Sent("eml_file")
-        return await mail.send(
-            self._route, self._sender.addr_spec, message.recipient, message.content
-        )
+    async def _send(self, channel: Channel, outgoing: Outgoing) -> Outcome:
+        return await channel.send(outgoing)
 
-    async def _prove(
-        self, notice: ClaimedNotice, message: _Message, channel: str, correlation_id: str
-    ) -> None:
-        async with self._uow(correlation_id) as uow:
-            before = await uow.account(notice.subscriber_id)
-            if not await notices.is_drawn(uow.connection, notice.id):
-                return
-            if all(drawn.id != notice.id for drawn in before.notices):
-                await self._give_up(uow, notice, "it was paid while the notice was on its way")
-                return
-            await notices.keep_proof(
-                uow.connection,
-                notice.id,
-                channel=channel,
-                address=message.recipient,
-                message_id=message.id,
-                content_sha256=hashlib.sha256(message.content).digest(),
-            )
-            desk = await uow.desk()
-            _, facts = prove_notice(before, notice.id, uow.clock.now(), desk)
-            await uow.record(before, facts)
+    async def _settle(self, uow: Uow, begun: _Begun, outcome: Outcome) -> bool:
+        """What the channel answered; True: another one is to be tried right away."""
+        delivery = await deliveries.by_id(uow.connection, begun.delivery_id)
+        match outcome:
+            case Sent(via, confirmed=True, provider_id=provider_id):
+                await proving.confirm(uow, delivery, via=via, provider_id=provider_id)
+                return False
+            case Sent(provider_id=provider_id):
+                await proving.accepted(uow, delivery, provider_id)
+                return False
+            case Refused(reason):
+                await proving.failed(uow, delivery, reason, state="refused")
+                return True
+            case Postponed(reason):
+                await self._postpone(uow, delivery, reason)
+                return False
+        assert_never(outcome)
 
-    async def _fail(self, notice: ClaimedNotice, reason: str, correlation_id: str) -> None:
-        """Give it up, for the list that people work through; the account says when to try anew."""
-        log.warning("notice %s failed: %s", notice.id, reason)
-        async with self._uow(correlation_id) as uow:
-            await uow.account(notice.subscriber_id)  # the lock, before the row
-            if not await notices.is_drawn(uow.connection, notice.id):
-                return
-            await self._give_up(uow, notice, reason)
-            account = await uow.account(notice.subscriber_id)
-            _, facts = review(account, await uow.desk())
-            await uow.record(account, facts)
-
-    async def _give_up(self, uow: Uow, notice: ClaimedNotice, reason: str) -> None:
-        await notices.fail(uow.connection, notice.id, reason, uow.clock.now())
-        await uow.audit(
-            "notice.failed",
-            f"notice:{notice.id}",
-            {"subscriber_id": notice.subscriber_id, "reason": reason},
-        )
+    async def _postpone(self, uow: Uow, delivery: Delivery, reason: str) -> None:
+        await notices.addressee(uow.connection, delivery.of.subscriber_id)
+        delivery = await deliveries.by_id(uow.connection, delivery.id)
+        if delivery.state != "sending":
+            return  # its receipt came first
+        log.warning("%s waits: %s", delivery.of.name, reason)
+        await deliveries.change(uow.connection, delivery.id, reason=reason)
+        after_s = WAITS_S[min(delivery.tries, len(WAITS_S)) - 1]
+        queue, row_id = delivery.of.queue, delivery.of.id
+        await queues.retry(uow.connection, queue, row_id, after_s, reason)
 
     def _uow(self, correlation_id: str) -> Uow:
         return self._house.uow("messenger", correlation_id)
+
+
+async def _end(uow: Uow, delivery: Delivery, state: str, reason: str) -> Delivery:
+    await deliveries.change(
+        uow.connection, delivery.id, state=state, ended_at=uow.clock.now(), reason=reason
+    )
+    return replace(delivery, state=state, reason=reason)
+
+
+def _nowhere(tried: Sequence[Delivery], unreachable: Sequence[tuple[str, str]]) -> str:
+    """Why no channel is left, in one line."""
+    used = {item.channel for item in tried}
+    told = [*deliveries.reasons(tried), *(item for item in unreachable if item[0] not in used)]
+    if len(told) == 1:
+        return told[0][1]
+    return "; ".join(f"{channel}: {why}" for channel, why in told) or (
+        "the person consented to no channel by which it may be sent"
+    )

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from api import billing_run, quota, receipts, reminding, review, surveys
+from api import billing_run, payment_receipts, quota, reminding, review, surveys
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
 from api.messenger import Messenger
+from api.store import queues
 from api.waiting import wait_for
 
 # Routers that do not answer hold an answer back no longer than this; the work itself goes on.
@@ -21,8 +22,12 @@ _OPEN = text("""
 select (select count(*) from payment_notices
          where state = 'received' and next_attempt_wall <= clock_timestamp())
      + (select count(*) from notices
-         where state = 'drawn' and next_attempt_wall <= clock_timestamp())
-     + (select count(*) from receipts where told_at is null)
+         where state = 'drawn' and next_attempt_wall <= clock_timestamp()
+           and (wait_until is null or wait_until <= cast(:now as timestamptz)))
+     + (select count(*) from messages
+         where state = 'queued' and next_attempt_wall <= clock_timestamp()
+           and (wait_until is null or wait_until <= cast(:now as timestamptz)))
+     + (select count(*) from payment_receipts where told_at is null)
      + (select count(*) from contracts
          where review_on <= cast(:now as timestamptz))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
@@ -63,6 +68,7 @@ class ClockMover:
                         await review.next_due(connection),
                         await quota.next_due(connection, now),
                         await billing_run.next_at(self._house, connection),
+                        await queues.next_at(connection, now),
                         await reminding.next_at(self._house, connection),
                         await surveys.next_at(self._house, connection),
                     ]
@@ -99,7 +105,7 @@ class ClockMover:
             await quota.look(self._house, correlation_id, "clock")
             await reminding.run(self._house, correlation_id, "clock")
             await surveys.run(self._house, correlation_id, "clock")
-            await receipts.run(self._house, correlation_id, "clock")
+            await payment_receipts.run(self._house, correlation_id, "clock")
             await self._messenger.drain()
             # A silent router outlasts patience; giving up the wait does not give up the line.
             with contextlib.suppress(TimeoutError):

@@ -131,6 +131,21 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         "notice_proven": ("Notificação {id} entregue por {channel}; o prazo corre desde então.",)
         * 2,
         "notice_failed": ("Notificação {id} não pôde ser entregue.",) * 2,
+        "notice_accepted": (
+            "Notificação {notice_id} aceita por {channel}; aguarda a confirmação de entrega.",
+        )
+        * 2,
+        "notice_refused": ("Notificação {notice_id} recusada por {channel}: {reason}.",) * 2,
+        "notice_undelivered": ("Notificação {notice_id} não foi entregue por {channel}: {reason}.",)
+        * 2,
+        "notice_bounced": (
+            "Notificação {notice_id} voltou por {channel}: {reason}; não conta mais como entregue.",
+        )
+        * 2,
+        "notice_unconfirmed": (
+            "Notificação {notice_id}: sem confirmação de entrega por {channel} no prazo.",
+        )
+        * 2,
         "promise_taken": ("{author} registrou promessa de pagamento até {until_on}.",) * 2,
         "promise_kept": ("Promessa de pagamento até {until_on} cumprida.",) * 2,
         "promise_broken": ("Promessa de pagamento até {until_on} descumprida.",) * 2,
@@ -244,6 +259,20 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         ),
         "notice_proven": ("Notice {id} delivered by {channel}; its days run from here.",) * 2,
         "notice_failed": ("Notice {id} could not be delivered.",) * 2,
+        "notice_accepted": (
+            "Notice {notice_id} accepted by {channel}; its delivery is to be confirmed.",
+        )
+        * 2,
+        "notice_refused": ("Notice {notice_id} refused by {channel}: {reason}.",) * 2,
+        "notice_undelivered": ("Notice {notice_id} not delivered by {channel}: {reason}.",) * 2,
+        "notice_bounced": (
+            "Notice {notice_id} came back by {channel}: {reason}; it counts as delivered no more.",
+        )
+        * 2,
+        "notice_unconfirmed": (
+            "Notice {notice_id}: no confirmation of its delivery by {channel} in time.",
+        )
+        * 2,
         "promise_taken": ("{author} took a promise to pay by {until_on}.",) * 2,
         "promise_kept": ("The promise to pay by {until_on} was kept.",) * 2,
         "promise_broken": ("The promise to pay by {until_on} was broken.",) * 2,

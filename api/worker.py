@@ -17,7 +17,7 @@ import psycopg
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import text
 
-from api import billing_run, quota, receipts, reminding, review, surveys
+from api import billing_run, payment_receipts, quota, reminding, review, surveys
 from api.cashier import Cashier, reconcile
 from api.enforce import Enforcer
 from api.house import House
@@ -128,7 +128,7 @@ async def _remind(house: House) -> None:
 async def _receipts(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
         await reminding.withdraw(house, uuid4().hex, "schedule")
-        await receipts.run(house, uuid4().hex, "schedule")
+        await payment_receipts.run(house, uuid4().hex, "schedule")
 
 
 async def _quotas(house: House) -> None:

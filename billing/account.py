@@ -12,7 +12,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from billing.correct import add_note, void_invoice, write_off_invoice
-from billing.events import Fact, HoldPlaced, NoticeDrawn, NoticeProven, PromiseSettled, PromiseTaken
+from billing.events import (
+    Fact,
+    HoldPlaced,
+    NoticeDrawn,
+    NoticeProven,
+    NoticeUnproven,
+    PromiseSettled,
+    PromiseTaken,
+)
 from billing.ladder import decide, overdue_from
 from billing.lapses import extended
 from billing.payer import (
@@ -67,6 +75,7 @@ __all__ = [
     "review",
     "situation_of",
     "take_promise",
+    "unprove_notice",
     "void_invoice",
     "write_off_invoice",
 ]
@@ -145,6 +154,28 @@ def prove_notice(
     proven = replace(notice, proven_at=proven_at)
     notices = tuple(proven if item is notice else item for item in account.notices)
     facts: list[Fact] = [NoticeProven(notice_id, proven_at)]
+    return look(replace(account, notices=notices), desk, facts)
+
+
+def unprove_notice(
+    account: Account, notice_id: int, reason: str, desk: Desk
+) -> tuple[Account, tuple[Fact, ...]]:
+    """What proved a notice came back, as when an e-mail bounced within 24 hours (rule 2).
+
+    Nothing counts from it any more: whoever was cut by it alone is restored, and its days run anew
+    from another channel's proof. A repeat, or one of a notice not proven, is nothing new.
+
+    Raises:
+        Refused: no such notice.
+    """
+    notice = next((item for item in account.notices if item.id == notice_id), None)
+    if notice is None:
+        raise Refused(f"nothing that notice {notice_id} lists is owed; there is nothing to undo")
+    if notice.proven_at is None:
+        return look(account, desk, [])
+    waiting = replace(notice, proven_at=None)
+    notices = tuple(waiting if item is notice else item for item in account.notices)
+    facts: list[Fact] = [NoticeUnproven(notice_id, reason)]
     return look(replace(account, notices=notices), desk, facts)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "InvoiceIssued",
     "NoticeDrawn",
     "NoticeProven",
+    "NoticeUnproven",
     "PauseEnded",
     "PauseTaken",
     "PaymentAssigned",
@@ -131,6 +132,14 @@ class NoticeProven:
 
     notice_id: int
     proven_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeUnproven:
+    """What was taken for delivery came back: the notice waits for another channel (rule 2)."""
+
+    notice_id: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +268,7 @@ Fact = (
     | InvoiceCorrected
     | NoticeDrawn
     | NoticeProven
+    | NoticeUnproven
     | PromiseTaken
     | PromiseSettled
     | PauseTaken

@@ -1,11 +1,12 @@
 """Settings from the environment. The only file that reads it."""
 
 import re
+from datetime import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -44,6 +45,25 @@ class Settings(BaseSettings):
     # smtp://user:password@host:25, smtps://, or smtp+starttls://. Empty: .eml files.
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "cobranca@provedor.invalid"
+    # Signs what a mail server tells of bounces. Empty: only loopback may tell.
+    mail_webhook_secret: SecretStr = SecretStr("")
+    # Adapters of SMS and WhatsApp, which take one signed POST a message and sign their receipts
+    # with the same secret. Empty URL: there is no such channel.
+    sms_url: str = ""
+    sms_secret: SecretStr = SecretStr("")
+    whatsapp_url: str = ""
+    whatsapp_secret: SecretStr = SecretStr("")
+    # Hours that a channel has, to be accepted and confirmed, before the next one is tried.
+    email_wait_h: Annotated[float, Field(gt=0, le=240)] = 24
+    sms_wait_h: Annotated[float, Field(gt=0, le=240)] = 4
+    whatsapp_wait_h: Annotated[float, Field(gt=0, le=240)] = 4
+    # When people may be contacted, in local time; outside it, and on Sundays, it is quiet.
+    contact_from: time = time(8)
+    contact_until: time = time(21)
+    contact_sundays: bool = False
+    # How many messages a person gets in a day and in seven days; notices are never held back.
+    contact_per_day: Annotated[int, Field(ge=1)] = 3
+    contact_per_week: Annotated[int, Field(ge=1)] = 10
     provider_name: str = "Provedor"
     # Where payers reach this server, as in https://central.provedor.example; links in messages
     # begin so. Empty: the host and port above.
@@ -87,6 +107,15 @@ class Settings(BaseSettings):
                 " https://central.provedor.example"
             )
         return value
+
+    @model_validator(mode="after")
+    def _people_can_be_contacted(self) -> Self:
+        if self.contact_from >= self.contact_until:
+            raise ValueError(
+                "RELIGA_CONTACT_FROM must be earlier than RELIGA_CONTACT_UNTIL; for example 08:00"
+                " and 21:00"
+            )
+        return self
 
     @property
     def bills_by_itself(self) -> bool:

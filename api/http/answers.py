@@ -235,8 +235,74 @@ class NoticeAnswer(BaseModel):
     content_sha256: str | None
     proven_at: datetime | None
     failed_at: datetime | None
+    wait_until: datetime | None
     attempts: int
     last_error: str | None
+
+
+class ReceiptAnswer(BaseModel):
+    """What a provider told of an attempt. `at` is when they say that it happened."""
+
+    state: str
+    at: datetime | None
+    received_at: datetime
+    reason: str | None
+
+
+class AttemptAnswer(BaseModel):
+    """One channel tried: the proof of what went out, when, where to, and what became of it."""
+
+    id: int
+    channel: str = Field(examples=["sms"])
+    address: str
+    external_id: str = Field(description="The id under which the other side was asked; ours")
+    provider_id: str | None = Field(description="What the other side calls it")
+    content_sha256: str
+    state: str = Field(
+        description="sending, accepted, confirmed, refused, failed, bounced or unconfirmed"
+    )
+    started_at: datetime
+    deadline_at: datetime
+    accepted_at: datetime | None
+    confirmed_at: datetime | None
+    ended_at: datetime | None
+    tries: int
+    reason: str | None
+    receipts: list[ReceiptAnswer] = []
+
+
+class NoticeDetails(NoticeAnswer):
+    """A notice with every attempt to deliver it, in their order."""
+
+    attempts_made: list[AttemptAnswer]
+
+
+class MessageAnswer(BaseModel):
+    """What a person is sent besides notices, without its text."""
+
+    id: int
+    subscriber_id: int
+    contract_id: int | None
+    kind: str = Field(examples=["reminder"])
+    reference: str
+    language: str = Field(examples=["pt-BR"])
+    wanted_at: datetime
+    useful_until: datetime | None
+    state: str = Field(description="queued, proven or failed")
+    channel: str | None = Field(description="The one by which it was delivered")
+    address: str | None
+    content_sha256: str | None
+    proven_at: datetime | None
+    failed_at: datetime | None
+    wait_until: datetime | None
+    attempts: int
+    last_error: str | None
+
+
+class MessageDetails(MessageAnswer):
+    """A message with every attempt to deliver it, in their order."""
+
+    attempts_made: list[AttemptAnswer]
 
 
 class ActionAnswer(BaseModel):

@@ -61,6 +61,7 @@ _LISTS = {
     "pause": "/api/v1/pauses",
     "session": "/api/v1/sessions",
     "notice": "/api/v1/notices",
+    "message": "/api/v1/messages",
     "action": "/api/v1/actions",
     "parked invoice": "/api/v1/parked-invoices",
     "audit entry": "/api/v1/audit",

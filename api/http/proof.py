@@ -11,6 +11,9 @@ from api.http.problems import responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import listing
+from api.store.outbox_listing import attempts_of, message_rows
+from api.store.outbox_tables import messages
+from api.store.queues import MESSAGES, NOTICES, Queue
 from api.store.tables import audit_log, notices
 
 router = APIRouter(tags=["proof"], responses=responses(401, 403, 422, 503))
@@ -32,12 +35,50 @@ async def list_notices(
     return await listed(caller, "notices", query, notices.c.id, asked, answers.NoticeAnswer)
 
 
-@router.get("/notices/{id}", summary="Read an overdue notice", responses=responses(404))
+@router.get(
+    "/notices/{id}",
+    summary="Read an overdue notice, with every attempt to deliver it",
+    responses=responses(404),
+)
 async def read_notice(
     id: Id, caller: Annotated[Caller, Depends(require(Permission.READ_DEBT))]
-) -> answers.NoticeAnswer:
-    query = listing.notice_rows()
-    return answers.NoticeAnswer(**await required(caller, "notice", query, notices.c.id, id))
+) -> answers.NoticeDetails:
+    row = await required(caller, "notice", listing.notice_rows(), notices.c.id, id)
+    return answers.NoticeDetails(**row, attempts_made=await _attempts(caller, NOTICES, id))
+
+
+@router.get(
+    "/messages",
+    summary="List reminders, receipts, thanks and surveys, with their proof",
+    description="What they say is not shown; the hash tells whether a copy is what went out.",
+)
+async def list_messages(
+    asked: Asked,
+    caller: Annotated[Caller, Depends(require(Permission.READ_DEBT))],
+    subscriber_id: IdFilter = None,
+    kind: Literal["reminder", "receipt", "thanks", "survey", "other"] | None = None,
+    state: Literal["queued", "proven", "failed"] | None = None,
+) -> answers.Page[answers.MessageAnswer]:
+    query = message_rows(subscriber_id, kind, state)
+    return await listed(caller, "messages", query, messages.c.id, asked, answers.MessageAnswer)
+
+
+@router.get(
+    "/messages/{id}",
+    summary="Read a message, with every attempt to deliver it",
+    responses=responses(404),
+)
+async def read_message(
+    id: Id, caller: Annotated[Caller, Depends(require(Permission.READ_DEBT))]
+) -> answers.MessageDetails:
+    row = await required(caller, "message", message_rows(), messages.c.id, id)
+    return answers.MessageDetails(**row, attempts_made=await _attempts(caller, MESSAGES, id))
+
+
+async def _attempts(caller: Caller, queue: Queue, row_id: int) -> list[answers.AttemptAnswer]:
+    async with caller.uow() as uow:
+        made = await attempts_of(uow.connection, queue, row_id, caller.house.settings.zone)
+    return [answers.AttemptAnswer.model_validate(item) for item in made]
 
 
 @router.get("/audit", summary="List the audit log, a chain of hashes")

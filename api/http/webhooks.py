@@ -39,7 +39,7 @@ async def receive(request: Request, provider: str, token: str = "") -> dict[str,
             f"No payment provider {provider!r:.40} is set up here; see RELIGA_PIX_URL",
         )
     _check_knock(request, house, token)
-    body = await _read(request)
+    body = await read_body(request)
     try:
         notices = known.notices(body)
     except BadNotice as error:
@@ -98,7 +98,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def _read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """The raw body; reading stops where it becomes too long."""
     body = bytearray()
     async for chunk in request.stream():

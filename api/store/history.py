@@ -3,12 +3,13 @@
 from datetime import date, tzinfo
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, Select, Text, and_, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import billed_cycles, contract_plans
 from api.store.listing import Item, rows_of
+from api.store.outbox_tables import deliveries
 from api.store.renegotiation import agreements, disputes, pauses
 from api.store.tables import (
     access_decisions,
@@ -38,6 +39,7 @@ async def contract_history(
         "contract": _contract(contract_id),
         "invoice": _invoices(contract_id),
         "notice": _notices(contract_id),
+        "attempt": _attempts(contract_id),
         "promise": _promises(contract_id),
         "hold": _holds(contract_id),
         "agreement": _agreements(contract_id),
@@ -101,8 +103,31 @@ def _invoices(contract_id: int) -> Select[Any]:
     )
 
 
-def _notices(contract_id: int) -> Select[Any]:
+def _lists_invoice_of(contract_id: int) -> ColumnElement[bool]:
     own = select(cast(invoices.c.id, Text)).where(invoices.c.contract_id == contract_id)
+    listed: ColumnElement[bool] = notices.c.amounts_cents.op("?|")(
+        func.array(own.scalar_subquery(), type_=ARRAY(Text))
+    )
+    return listed
+
+
+def _attempts(contract_id: int) -> Select[Any]:
+    """Channels that took a notice and were not its proof, and those that came to nothing."""
+    return (
+        select(
+            deliveries.c.notice_id,
+            deliveries.c.channel,
+            deliveries.c.state,
+            deliveries.c.reason,
+            func.coalesce(deliveries.c.ended_at, deliveries.c.accepted_at).label("at"),
+        )
+        .join(notices, notices.c.id == deliveries.c.notice_id)
+        .where(_lists_invoice_of(contract_id), deliveries.c.state.not_in(("sending", "confirmed")))
+        .order_by(deliveries.c.id)
+    )
+
+
+def _notices(contract_id: int) -> Select[Any]:
     return (
         select(
             notices.c.id,
@@ -112,9 +137,7 @@ def _notices(contract_id: int) -> Select[Any]:
             notices.c.failed_at,
             notices.c.channel,
         )
-        .where(
-            notices.c.amounts_cents.op("?|")(func.array(own.scalar_subquery(), type_=ARRAY(Text)))
-        )
+        .where(_lists_invoice_of(contract_id))
         .order_by(notices.c.id)
     )
 

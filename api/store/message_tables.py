@@ -66,12 +66,12 @@ reminders = Table(
 )
 
 # One for each payment that cleared, written with it.
-receipts = Table(
-    "receipts",
+payment_receipts = Table(
+    "payment_receipts",
     metadata,
     Column("payment_id", BigInteger, ForeignKey("payments.id"), primary_key=True),
     _instant("told_at"),
-    Index("ix_receipts_due", "payment_id", postgresql_where=text("told_at is null")),
+    Index("ix_payment_receipts_due", "payment_id", postgresql_where=text("told_at is null")),
 )
 
 # The document that says when thanks and surveys go out; the last version is in force.

@@ -2,13 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.notice_text import Wording
 from api.store.outbox_tables import messages
+
+
+class Message(NamedTuple):
+    """What is to be said; `channels` empty: those of the house."""
+
+    kind: str
+    wording: Wording
+    channels: tuple[str, ...]
+    useful_until: datetime | None
+
 
 _WAKE = text("select pg_notify('religa_messages', cast(:id as text))")
 
@@ -64,3 +75,10 @@ async def enqueue(
     if found is not None:
         await connection.execute(_WAKE, {"id": found})
     return found
+
+
+async def read(connection: AsyncConnection, message_id: int) -> Message:
+    """A message as it was enqueued."""
+    row = (await connection.execute(select(messages).where(messages.c.id == message_id))).one()
+    wording = Wording(row.subject, row.plain, row.html, row.short)
+    return Message(row.kind, wording, tuple(row.channels or ()), row.useful_until)

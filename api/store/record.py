@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.store import chain, situations
 from api.store.audit import Item
 from api.store.invoices import standing_of
-from api.store.message_tables import receipts
+from api.store.message_tables import payment_receipts
 from api.store.record_agreed import write_agreed
 from api.store.rungs import write_rungs
 from api.store.tables import (
@@ -52,6 +52,7 @@ from billing.events import (
     InvoiceIssued,
     NoticeDrawn,
     NoticeProven,
+    NoticeUnproven,
     PauseEnded,
     PauseTaken,
     PaymentAssigned,
@@ -89,7 +90,7 @@ _INSERT_LINE = insert(invoice_lines)
 _INSERT_NOTICE = insert(notices)
 _INSERT_PAYMENT = insert(payments)
 _INSERT_PROMISE = insert(promises)
-_INSERT_RECEIPT = insert(receipts)
+_INSERT_RECEIPT = insert(payment_receipts)
 _INSERT_REVERSAL = insert(reversals)
 _UPDATE_CONTRACT = update(contracts).where(contracts.c.id == bindparam("which"))
 _UPDATE_INVOICE = update(invoices).where(invoices.c.id == bindparam("which"))
@@ -198,6 +199,8 @@ class _Pen:
                 self.written.tell(
                     "notice.proven", f"notice:{notice_id}", proven_at=proven_at.isoformat()
                 )
+            case NoticeUnproven(notice_id=notice_id, reason=reason):
+                await self._notice_unproven(notice_id, reason)
             case PromiseTaken(promise=promise):
                 await self._promise_taken(promise)
             case HoldPlaced(hold=hold):
@@ -373,6 +376,12 @@ class _Pen:
             subscriber_id=self.subscriber_id,
             amounts_cents=amounts,
         )
+
+    async def _notice_unproven(self, notice_id: int, reason: str) -> None:
+        waiting = {"state": "drawn", "proven_at": None, "wait_until": None, "last_error": reason}
+        await self.connection.execute(_UPDATE_NOTICE, {"which": notice_id, **waiting})
+        self.written.notifications.append(("religa_notices", str(notice_id)))
+        self.written.tell("notice.unproven", f"notice:{notice_id}", reason=reason)
 
     async def _promise_taken(self, promise: Promise) -> None:
         row = asdict(promise)

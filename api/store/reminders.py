@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import contract_billing
-from api.store.message_tables import receipts, reminders
+from api.store.message_tables import payment_receipts, reminders
 from api.store.tables import allocations, contracts, invoices, payments
 from billing.reminders import Reminder
 
@@ -24,22 +24,25 @@ select distinct c.subscriber_id
                    and r.day_offset = asked.day_offset)
  order by c.subscriber_id limit :limit
 """)
-# What was paid, changed or promised meanwhile; a reminder that has not gone out says it no more.
-_WITHDRAW = text("""
+# Reminders `r` of invoices that were paid, changed or promised meanwhile.
+_OVER = """
+select r.message_id from reminders r join invoices i on i.id = r.invoice_id
+ where r.message_id is not null
+   and (i.state <> 'open' or i.due_on <> r.due_on
+        or i.amount_cents - i.paid_cents - i.discount_cents <= 0
+        or exists (select from payments p join allocations a on a.payment_id = p.id
+                    where a.invoice_id = i.id and p.cleared_at > r.made_at)
+        or exists (select from promises p where p.state = 'running'
+                    and r.invoice_id = any(p.debt_invoice_ids))
+        or exists (select from contract_billing b where b.contract_id = i.contract_id
+                    and b.automatic_payment))
+"""
+_WITHDRAW = text(f"""
 update messages m set state = 'failed', failed_at = :now, last_error = :reason
- where m.state = 'queued' and m.kind = 'reminder' and m.id in (
-   select r.message_id from reminders r join invoices i on i.id = r.invoice_id
-    where r.message_id is not null
-      and (i.state <> 'open' or i.due_on <> r.due_on
-           or i.amount_cents - i.paid_cents - i.discount_cents <= 0
-           or exists (select from payments p join allocations a on a.payment_id = p.id
-                       where a.invoice_id = i.id and p.cleared_at > r.made_at)
-           or exists (select from promises p where p.state = 'running'
-                       and r.invoice_id = any(p.debt_invoice_ids))
-           or exists (select from contract_billing b where b.contract_id = i.contract_id
-                       and b.automatic_payment)))
+ where m.state = 'queued' and m.kind = 'reminder' and m.id in ({_OVER})
 returning m.id
-""")
+""")  # noqa: S608 -- no text but our own constants
+_IS_OVER = text(f"select exists ({_OVER} and r.message_id = :message_id)")
 
 
 async def candidates(
@@ -123,6 +126,11 @@ async def withdraw(connection: AsyncConnection, now: datetime, reason: str) -> l
     return list(await connection.scalars(_WITHDRAW, {"now": now, "reason": reason}))
 
 
+async def is_over(connection: AsyncConnection, message_id: int) -> bool:
+    """Whether a message reminds of something that is owed no more as it says."""
+    return bool(await connection.scalar(_IS_OVER, {"message_id": message_id}))
+
+
 class DueReceipt(NamedTuple):
     """A payment whose receipt has not been written."""
 
@@ -145,18 +153,20 @@ async def take_receipts(connection: AsyncConnection, limit: int) -> list[DueRece
             payments.c.method,
             payments.c.credit_cents,
         )
-        .join(receipts, receipts.c.payment_id == payments.c.id)
-        .where(receipts.c.told_at.is_(None), payments.c.subscriber_id.is_not(None))
-        .order_by(receipts.c.payment_id)
+        .join(payment_receipts, payment_receipts.c.payment_id == payments.c.id)
+        .where(payment_receipts.c.told_at.is_(None), payments.c.subscriber_id.is_not(None))
+        .order_by(payment_receipts.c.payment_id)
         .limit(limit)
-        .with_for_update(of=receipts, skip_locked=True)
+        .with_for_update(of=payment_receipts, skip_locked=True)
     )
     return [DueReceipt(*row) for row in await connection.execute(query)]
 
 
 async def told(connection: AsyncConnection, payment_ids: Collection[int], at: datetime) -> None:
     await connection.execute(
-        update(receipts).where(receipts.c.payment_id.in_(payment_ids)).values(told_at=at)
+        update(payment_receipts)
+        .where(payment_receipts.c.payment_id.in_(payment_ids))
+        .values(told_at=at)
     )
 
 

@@ -159,7 +159,7 @@ def test_every_body_has_a_schema_with_an_example_and_refuses_unknown_fields(
         if "requestBody" not in operation:
             continue
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        if name == "PUT /api/v1/policies/{name}":
+        if name in ("PUT /api/v1/policies/{name}", "POST /webhooks/messages/{channel}"):
             assert schema["type"] == "object"
             continue
         model = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]

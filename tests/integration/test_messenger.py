@@ -17,8 +17,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, update
 
-from api import mail, review
+from api import review
 from api.cashier import charge, post_payment
+from api.channels.channel import Channel, Outcome, Outgoing
 from api.house import House
 from api.messenger import Messenger
 from api.store.tables import contracts, notices, subscribers
@@ -289,8 +290,8 @@ async def test_what_was_paid_meanwhile_is_not_dunned(scene: Scene) -> None:
 
 async def test_what_is_paid_while_it_is_sent_is_no_proof(scene: Scene) -> None:
     class PaidWhileSending(Messenger):
-        async def _send(self, message: Any) -> mail.Outcome:
-            outcome = await super()._send(message)
+        async def _send(self, channel: Channel, outgoing: Outgoing) -> Outcome:
+            outcome = await super()._send(channel, outgoing)
             await scene.pay()
             return outcome
 

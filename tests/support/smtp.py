@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,9 +15,14 @@ from aiosmtpd.smtp import SMTP
 
 @dataclass(slots=True)
 class Sink:
-    """`answer` by recipient address: another reply to RCPT TO than acceptance."""
+    """`answer` by recipient address: another reply to RCPT TO than acceptance.
+
+    `faults` are used up one for each DATA: a reply, as `451 come back later`; `drop`: hangs up
+    without taking it; `lost`: takes it, and hangs up without a reply.
+    """
 
     answer: dict[str, str] = field(default_factory=dict)
+    faults: deque[str] = field(default_factory=deque)
     received: list[tuple[str, EmailMessage]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     port: int = 0
@@ -34,10 +40,17 @@ class Sink:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        fault = self.faults.popleft() if self.faults else ""
+        if fault not in ("", "lost"):
+            if fault == "drop":
+                server.transport.abort()
+            return fault
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         self.raw.append(bytes(envelope.content))
         self.received.extend((address, message) for address in envelope.rcpt_tos)
+        if fault == "lost":
+            server.transport.abort()
         return "250 kept"
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import mail
+from api.channels.channel import BadAddress
 from api.notice_text import (
     Deadline,
     Language,
@@ -153,7 +154,7 @@ def test_no_text_becomes_a_header(name: str, subject: str) -> None:
     ],
 )
 def test_what_is_no_address_is_refused(mailbox: str) -> None:
-    with pytest.raises(mail.BadAddress):
+    with pytest.raises(BadAddress):
         mail.address("Ana", mailbox)
 
 

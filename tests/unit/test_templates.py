@@ -52,6 +52,10 @@ OWN_NOTICE = Template(
 )
 
 
+def changed(template: Template, part: str, text: str) -> Template:
+    return replace(template, **{part: text})  # type: ignore[arg-type]
+
+
 def checked(template: Template) -> None:
     check(template, example(template.kind, template.language, PROVIDER))
 
@@ -115,7 +119,7 @@ def test_a_template_without_what_it_must_say_is_refused(
     missing = getattr(template, part).replace(f"{{{{{field}}}}}", "-")
     what = {"body": REQUIRED, "short": REQUIRED_SHORT}[part][kind][field]
     with pytest.raises(BadTemplate) as refused:
-        checked(replace(template, **{part: missing}))
+        checked(changed(template, part, missing))
     assert what in str(refused.value)
     assert f"{{{{{field}}}}}" in str(refused.value)
 
@@ -157,7 +161,7 @@ def test_all_five_items_of_the_law_are_asked_for() -> None:
 def test_what_no_template_may_hold(part: str, text: str, why: str) -> None:
     template = builtin(Kind.THANKS, "pt_BR")
     with pytest.raises(BadTemplate) as refused:
-        checked(replace(template, **{part: text}))
+        checked(changed(template, part, text))
     assert str(refused.value).startswith(f"{part}: ")
     assert why in str(refused.value)
 

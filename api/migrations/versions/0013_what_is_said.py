@@ -133,16 +133,19 @@ def upgrade() -> None:
         postgresql_where=sa.text("score <= 6"),
     )
     op.create_table(
-        "receipts",
+        "payment_receipts",
         sa.Column("payment_id", sa.BigInteger(), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["payment_id"], ["payments.id"], name=op.f("fk_receipts_payment_id")
+            ["payment_id"], ["payments.id"], name=op.f("fk_payment_receipts_payment_id")
         ),
-        sa.PrimaryKeyConstraint("payment_id", name=op.f("pk_receipts")),
+        sa.PrimaryKeyConstraint("payment_id", name=op.f("pk_payment_receipts")),
     )
     op.create_index(
-        "ix_receipts_due", "receipts", ["payment_id"], postgresql_where=sa.text("told_at is null")
+        "ix_payment_receipts_due",
+        "payment_receipts",
+        ["payment_id"],
+        postgresql_where=sa.text("told_at is null"),
     )
     op.add_column(
         "contract_billing",
@@ -160,7 +163,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("contract_billing", "automatic_payment")
     for table in (
-        *("receipts", "survey_answers", "reminders", "surveys"),
+        *("payment_receipts", "survey_answers", "reminders", "surveys"),
         *("moments_told", "templates", "moment_policies", "door_knocks"),
     ):
         op.drop_table(table)

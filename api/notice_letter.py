@@ -1,0 +1,80 @@
+"""An overdue notice as it reads at this instant: what is still owed, in the person's language."""
+
+from typing import NamedTuple
+
+from api.house import House
+from api.notice_text import Letter, OwedInvoice, Wording, deadlines, render, soonest
+from api.store import charges, notices, templates
+from api.store.notices import Addressee
+from api.store.uow import Uow
+from api.wording.template import Kind
+from billing.documents import mask
+from billing.invoice import amount_due
+from billing.policy import Policy
+
+
+class NothingOwed(Exception):
+    """Nothing that the notice lists is unpaid any more."""
+
+
+class Written(NamedTuple):
+    """What it says, and the channels of the policy that cuts first, in its order."""
+
+    wording: Wording
+    channels: tuple[str, ...]
+
+
+async def write(
+    house: House, uow: Uow, notice_id: int, to: Addressee, language: str | None
+) -> Written:
+    """Put a notice into words.
+
+    Args:
+        house: whose name stands in it.
+        uow: where to read.
+        notice_id: the notice.
+        to: the person.
+        language: `pt-BR` or `en`; None: the house's own.
+
+    Raises:
+        NothingOwed: it was paid meanwhile.
+    """
+    desk = await uow.desk()
+    today = desk.now.date()
+    owed: list[OwedInvoice] = []
+    policies: list[Policy] = []
+    for invoice_id in await notices.listed(uow.connection, notice_id):
+        found = await charges.read_invoice(uow.connection, invoice_id)
+        if found is None or found.invoice.unpaid_cents == 0:
+            continue
+        policy = desk.policies[found.policy]
+        due_cents = amount_due(found.invoice, policy, desk.calendar, today)
+        charge = await charges.living_charge(uow.connection, invoice_id, due_cents)
+        owed.append(
+            OwedInvoice(
+                invoice_id=invoice_id,
+                contract_id=found.invoice.contract_id,
+                due_on=found.invoice.due_on,
+                unpaid_cents=found.invoice.unpaid_cents,
+                due_cents=due_cents,
+                copy_and_paste=None if charge is None else charge.copy_and_paste,
+            )
+        )
+        policies.append(policy)
+    if not owed:
+        raise NothingOwed("nothing that it lists is unpaid any more")
+    policy = soonest(policies, today)
+    letter = Letter(
+        notice_id=notice_id,
+        provider=house.settings.provider_name,
+        name=to.name,
+        document=mask(to.document),
+        written_on=today,
+        notice_days=policy.notice_days,
+        deadlines=deadlines(policy, today),
+        invoices=tuple(sorted(owed, key=lambda item: (item.due_on, item.invoice_id))),
+    )
+    template = await templates.template_of(
+        uow.connection, Kind.NOTICE, "en" if language == "en" else "pt_BR"
+    )
+    return Written(render(letter, template=template), policy.channels)
