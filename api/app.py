@@ -29,6 +29,9 @@ from api.http import (
     proof,
     receipts,
     staff,
+    survey_page,
+    surveys,
+    templates,
     usage,
     webhooks,
 )
@@ -73,11 +76,13 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
         *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
         *(places, holidays, classes, holds, outages, contact),
+        *(templates, surveys),
     ):
         v1.include_router(part.router)
     app.include_router(v1)
     app.include_router(receipts.router, responses=responses(422))
     app.include_router(webhooks.router, responses=responses(422))
+    app.include_router(survey_page.router)
     app.include_router(health.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

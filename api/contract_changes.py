@@ -171,6 +171,19 @@ async def set_mode(
     await uow.audit("contract.billing_set", f"contract:{contract_id}", told)
 
 
+async def set_automatic(house: House, uow: Uow, contract_id: int, automatic: bool) -> None:
+    """Whether the contract is paid automatically, from now on."""
+    await locked(house, uow, contract_id)
+    await uow.connection.execute(
+        update(contract_billing)
+        .where(contract_billing.c.contract_id == contract_id)
+        .values(automatic_payment=automatic)
+    )
+    await uow.audit(
+        "contract.automatic_payment_set", f"contract:{contract_id}", {"automatic": automatic}
+    )
+
+
 async def subscribe(
     house: House, uow: Uow, contract_id: int, product_id: int, from_on: date | None, author: str
 ) -> int:

@@ -33,7 +33,7 @@ from api.channels.fleet import open_channels, patience
 from api.house import House
 from api.notice_text import Wording
 from api.puller import Puller
-from api.store import contacts, deliveries, notices, outbox, queues
+from api.store import contacts, deliveries, notices, outbox, queues, reminders
 from api.store.contacts import Contact
 from api.store.deliveries import Delivery
 from api.store.notices import Addressee
@@ -187,6 +187,8 @@ class Messenger:
         message = await outbox.read(uow.connection, claimed.id)
         if message.useful_until is not None and message.useful_until <= uow.clock.now():
             raise _CannotBeSent("its time was over before it could go out")
+        if message.kind == "reminder" and await reminders.is_over(uow.connection, claimed.id):
+            raise _CannotBeSent("what it reminds of was paid, promised or changed meanwhile")
         return _Paper(message.kind, message.wording, message.channels or tuple(self._channels))
 
     async def _look_back(self, uow: Uow, claimed: Claimed, now: datetime) -> list[Delivery]:

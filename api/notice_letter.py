@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from api.house import House
 from api.notice_text import Letter, OwedInvoice, Wording, deadlines, render, soonest
-from api.store import charges, notices
+from api.store import charges, notices, templates
 from api.store.notices import Addressee
 from api.store.uow import Uow
+from api.wording.template import Kind
 from billing.documents import mask
 from billing.invoice import amount_due
 from billing.policy import Policy
@@ -73,4 +74,7 @@ async def write(
         deadlines=deadlines(policy, today),
         invoices=tuple(sorted(owed, key=lambda item: (item.due_on, item.invoice_id))),
     )
-    return Written(render(letter, "en" if language == "en" else "pt_BR"), policy.channels)
+    template = await templates.template_of(
+        uow.connection, Kind.NOTICE, "en" if language == "en" else "pt_BR"
+    )
+    return Written(render(letter, template=template), policy.channels)

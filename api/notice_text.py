@@ -2,20 +2,22 @@
 
 Source: RGC 2023 (Anatel resolution 765/2023) articles 70 and 71: reasons; rules and time limits of
 suspension and rescission; amount and reference month; credit bureaus after rescission; time limit
-for restoring. The document is masked, because a mailbox is read by others too (LGPD).
+for restoring. What the law asks for is worded here; a template arranges it. The document is masked,
+because a mailbox is read by others too (LGPD).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
+from api.wording.builtin import builtin
+from api.wording.template import Kind, Template, fill
+from api.wording.text import Language as Language
+from api.wording.text import Wording as Wording
+from api.wording.text import day, money, month
+from api.wording.text import one_line as one_line
 from billing.access import Level
 from billing.policy import Policy
-
-Language = Literal["pt_BR", "en"]
 
 # The law's own limits, which no policy changes.
 RESCISSION_AFTER_DAYS = 60
@@ -67,16 +69,6 @@ class Letter:
         return sum(invoice.due_cents for invoice in self.invoices)
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """A letter as text: the same content thrice, `short` for SMS and WhatsApp."""
-
-    subject: str
-    plain: str
-    html: str
-    short: str = ""
-
-
 def deadlines(policy: Policy, proven_on: date) -> tuple[Deadline, ...]:
     """When each step of the line may begin at the earliest, with the notice proven on a day."""
     days: dict[str, date] = {"maturity": proven_on + timedelta(days=policy.notice_days)}
@@ -99,51 +91,134 @@ def soonest(policies: Sequence[Policy], proven_on: date) -> Policy:
     )
 
 
-def render(letter: Letter, language: Language = "pt_BR") -> Wording:
-    """Put the letter into words. Whatever a subscriber typed stays on one line, and is escaped."""
-    values = {
-        "letter": letter,
+def render(
+    letter: Letter, language: Language = "pt_BR", template: Template | None = None
+) -> Wording:
+    """Put the letter into words. Whatever a subscriber typed stays on one line, and is escaped.
+
+    Args:
+        letter: what it says.
+        language: of the built-in template; one that is given has its own.
+        template: None: the built-in one.
+    """
+    template = template or builtin(Kind.NOTICE, language)
+    return fill(template, values(letter, template.language))
+
+
+def values(letter: Letter, language: Language) -> dict[str, str]:
+    """The letter as the fields of a template."""
+    words = _WORDS[language]
+    rescission_on = letter.rescission_on
+    rules = [words["nothing_before"].format(days=letter.notice_days)]
+    rules += [
+        words[deadline.level].format(on=day(deadline.on, language)) for deadline in letter.deadlines
+    ]
+    from_day = (
+        words["from_day"].format(on=day(rescission_on, language))
+        if rescission_on is not None
+        else ""
+    )
+    rules.append(words["rescission"].format(days=RESCISSION_AFTER_DAYS, from_day=from_day))
+    return {
         "provider": one_line(letter.provider),
         "name": one_line(letter.name),
-        "money": _money_pt if language == "pt_BR" else _money_en,
-        "day": _day_pt if language == "pt_BR" else date.isoformat,
-        "restore_within_days": RESTORE_WITHIN_DAYS,
-        "rescission_after_days": RESCISSION_AFTER_DAYS,
+        "document": letter.document,
+        "notice_id": str(letter.notice_id),
+        "today": day(letter.written_on, language),
+        "reason": words["reason"],
+        "rules": "\n".join(rules),
+        "invoices": "\n".join(_invoice(invoice, language) for invoice in letter.invoices),
+        "total": money(letter.total_cents, language),
+        "bureaus": words["bureaus"],
+        "restoring": words["restoring"].format(days=RESTORE_WITHIN_DAYS),
+        "five_items": _five_items(letter, language),
     }
-    subject, text, html = (
-        _TEMPLATES.get_template(f"notice.{language}.{part}.j2").render(values)
-        for part in ("subject", "txt", "html")
+
+
+def _invoice(invoice: OwedInvoice, language: Language) -> str:
+    words = _WORDS[language]
+    said = words["invoice"].format(
+        invoice_id=invoice.invoice_id,
+        contract_id=invoice.contract_id,
+        month=month(invoice.due_on, language),
+        due_on=day(invoice.due_on, language),
+        unpaid=money(invoice.unpaid_cents, language),
     )
-    return Wording(one_line(subject), text, html)
+    if invoice.due_cents != invoice.unpaid_cents:
+        said += words["with_charges"].format(due=money(invoice.due_cents, language))
+    if invoice.copy_and_paste:
+        said += f"\n  {words['pix']}\n  {one_line(invoice.copy_and_paste)}"
+    return said
 
 
-def one_line(text: str) -> str:
-    r"""Text without control characters or line breaks.
-
-    >>> one_line("Ana\r\nBcc: x")
-    'Ana Bcc: x'
-    """
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def _money_pt(cents: int) -> str:
-    whole = f"{cents // 100:,}".replace(",", ".")
-    return f"R$ {whole},{cents % 100:02d}"
-
-
-def _money_en(cents: int) -> str:
-    return f"R$ {cents // 100:,}.{cents % 100:02d}"
+def _five_items(letter: Letter, language: Language) -> str:
+    """The same five, as short as they can be said: an SMS has room for little."""
+    words = _WORDS[language]
+    months = sorted({(item.due_on.year, item.due_on.month) for item in letter.invoices})
+    ends = [month(date(*months[n], 1), language) for n in ((0, -1) if len(months) > 1 else (0,))]
+    first = min((deadline.on for deadline in letter.deadlines), default=None)
+    return words["five_items"].format(
+        total=money(letter.total_cents, language),
+        months=words["until"].join(ends),
+        days=letter.notice_days,
+        cut=words["cut_from"].format(on=day(first, language)) if first is not None else "",
+        rescission=RESCISSION_AFTER_DAYS,
+        restoring=RESTORE_WITHIN_DAYS,
+    )
 
 
-def _day_pt(day: date) -> str:
-    return f"{day:%d/%m/%Y}"
-
-
-_TEMPLATES = Environment(
-    loader=PackageLoader("api", "templates"),
-    autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+_WORDS: Mapping[Language, Mapping[str, str]] = {
+    "pt_BR": {
+        "reason": "As faturas listadas no item 3 venceram e não consta o pagamento delas. A falta"
+        " de pagamento é o motivo das medidas abaixo.",
+        "nothing_before": "Nada muda no serviço antes de {days} dias contados deste aviso. Se o"
+        " débito continuar em aberto:",
+        "reduced": "- a partir de {on}, a velocidade poderá ser reduzida;",
+        "walled": "- a partir de {on}, o serviço poderá ser suspenso; ficam no ar só a central do"
+        " assinante e o pagamento;",
+        "blocked": "- a partir de {on}, o serviço poderá ser suspenso por completo;",
+        "rescission": "- {days} dias depois da suspensão{from_day}, o contrato poderá ser"
+        " rescindido.",
+        "from_day": " (a partir de {on})",
+        "invoice": "- Fatura {invoice_id}, contrato {contract_id}, referência {month}, vencida em"
+        " {due_on}: {unpaid}",
+        "with_charges": "; com multa e juros até hoje, {due}",
+        "pix": "Pix copia e cola:",
+        "bureaus": "Depois da rescisão do contrato, o débito poderá ser registrado em cadastros de"
+        " proteção ao crédito.",
+        "restoring": "Pago o débito antes da rescisão, o serviço é restabelecido em até {days} dia"
+        " contado do conhecimento do pagamento, sem cobrança por isso.",
+        "five_items": "Débito de {total}, ref. {months}, em atraso: por falta de pagamento o"
+        " serviço poderá ser suspenso {cut}(nada antes de {days} dias); {rescission} dias depois,"
+        " rescisão; após ela, cadastros de proteção ao crédito. Pago antes, volta em até"
+        " {restoring} dia.",
+        "until": " a ",
+        "cut_from": "a partir de {on} ",
+    },
+    "en": {
+        "reason": "The invoices listed under 3 are past their due dates and we have no payment for"
+        " them. This is the reason for what follows.",
+        "nothing_before": "Nothing changes before {days} days from this notice. If the debt is"
+        " still open then:",
+        "reduced": "- from {on}, the speed may be reduced;",
+        "walled": "- from {on}, the service may be suspended; only your account's pages and payment"
+        " stay reachable;",
+        "blocked": "- from {on}, the service may be suspended in full;",
+        "rescission": "- {days} days after the suspension{from_day}, the contract may be"
+        " rescinded.",
+        "from_day": " (from {on})",
+        "invoice": "- Invoice {invoice_id}, contract {contract_id}, month {month}, due on {due_on}:"
+        " {unpaid}",
+        "with_charges": "; with fine and interest up to today, {due}",
+        "pix": "Pix, to copy and paste:",
+        "bureaus": "After the contract is rescinded, the debt may be entered in credit-protection"
+        " registers.",
+        "restoring": "If the debt is paid before the rescission, the service is restored within"
+        " {days} day of our knowing of the payment, at no charge.",
+        "five_items": "Debt of {total}, month {months}, overdue: for want of payment the service"
+        " may be suspended {cut}(not before {days} days); {rescission} days later, rescission;"
+        " after it, credit-protection registers. Paid before, it is back within {restoring} day.",
+        "until": " to ",
+        "cut_from": "from {on} ",
+    },
+}

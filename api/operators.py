@@ -59,6 +59,9 @@ class Permission(StrEnum):
     RUN_REVIEWS = "run_reviews"
     READ_POLICIES = "read_policies"
     WRITE_POLICIES = "write_policies"
+    READ_TEMPLATES = "read_templates"
+    WRITE_TEMPLATES = "write_templates"
+    READ_SURVEYS = "read_surveys"
     READ_SESSIONS = "read_sessions"
     READ_AUDIT = "read_audit"
     READ_OPERATORS = "read_operators"
@@ -104,6 +107,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.RUN_REVIEWS,
             Permission.READ_POLICIES,
             Permission.WRITE_POLICIES,
+            Permission.READ_TEMPLATES,
+            Permission.WRITE_TEMPLATES,
+            Permission.READ_SURVEYS,
         }
     ),
     Role.AUDITOR: frozenset(p for p in Permission if p.value.startswith("read_")),

@@ -6,7 +6,15 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from api import billing_run, quota, rescinding, review
+from api import (
+    billing_run,
+    payment_receipts,
+    quota,
+    reminding,
+    rescinding,
+    review,
+    surveys,
+)
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
@@ -27,6 +35,7 @@ select (select count(*) from payment_notices
      + (select count(*) from messages
          where state = 'queued' and next_attempt_wall <= clock_timestamp()
            and (wait_until is null or wait_until <= cast(:now as timestamptz)))
+     + (select count(*) from payment_receipts where told_at is null)
      + (select count(*) from contracts
          where review_on <= cast(:now as timestamptz))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
@@ -70,6 +79,8 @@ class ClockMover:
                         await rescinding.next_at(self._house, connection),
                         await review.next_rules_at(self._house, connection),
                         await queues.next_at(connection, now),
+                        await reminding.next_at(self._house, connection),
+                        await surveys.next_at(self._house, connection),
                     ]
                     due = min(filter(None, instants), default=None)
                 if due is None or due > to:
@@ -104,6 +115,9 @@ class ClockMover:
             await self._cashier.drain()
             await review.run(self._house, None, correlation_id, "clock")
             await quota.look(self._house, correlation_id, "clock")
+            await reminding.run(self._house, correlation_id, "clock")
+            await surveys.run(self._house, correlation_id, "clock")
+            await payment_receipts.run(self._house, correlation_id, "clock")
             await self._messenger.drain()
             # A silent router outlasts patience; giving up the wait does not give up the line.
             with contextlib.suppress(TimeoutError):

@@ -17,7 +17,7 @@ import psycopg
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import text
 
-from api import billing_run, quota, review
+from api import billing_run, payment_receipts, quota, reminding, review, surveys
 from api.cashier import Cashier, reconcile
 from api.enforce import Enforcer
 from api.house import House
@@ -38,6 +38,7 @@ CLOSED_AT_ONCE = 1_000
 # restarts that no believable record can be older than (`shipper.STAMP_PAST`).
 _FORGET = (
     text("delete from login_failures where at_wall < clock_timestamp() - interval '1 day'"),
+    text("delete from door_knocks where at_wall < clock_timestamp() - interval '1 day'"),
     text("delete from idempotency_keys where at_wall < clock_timestamp() - interval '7 days'"),
     text("delete from nas_restarts where at < clock_timestamp() - interval '8 days'"),
 )
@@ -89,6 +90,8 @@ async def _scheduled(
     # In rehearsal only the clock's own moves review; the rest keeps real time.
     if not house.clock.manual:
         scheduler.add_job(_review, "interval", seconds=30, args=[house], next_run_time=_now())
+        scheduler.add_job(_remind, "interval", seconds=60, args=[house], next_run_time=_now())
+    scheduler.add_job(_receipts, "interval", seconds=10, args=[house], next_run_time=_now())
     if house.settings.billing != "off" and not house.clock.manual:
         scheduler.add_job(_bill, "interval", minutes=10, args=[house], next_run_time=_now())
     scheduler.add_job(_quotas, "interval", seconds=30, args=[house], next_run_time=_now())
@@ -114,6 +117,18 @@ async def _review(house: House) -> None:
 async def _bill(house: House) -> None:
     with contextlib.suppress(DatabaseAway, billing_run.RunGoesOn):
         await billing_run.run(house, house.clock.now().date(), uuid4().hex, "schedule")
+
+
+async def _remind(house: House) -> None:
+    with contextlib.suppress(DatabaseAway):
+        await reminding.run(house, uuid4().hex, "schedule")
+        await surveys.run(house, uuid4().hex, "schedule")
+
+
+async def _receipts(house: House) -> None:
+    with contextlib.suppress(DatabaseAway):
+        await reminding.withdraw(house, uuid4().hex, "schedule")
+        await payment_receipts.run(house, uuid4().hex, "schedule")
 
 
 async def _quotas(house: House) -> None:

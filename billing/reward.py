@@ -34,6 +34,17 @@ def in_time(paid: Paid, calendar: Calendar) -> bool:
     return paid.settled_on is not None and paid.settled_on <= next_bank_day(calendar, paid.due_on)
 
 
+def streak(history: Sequence[Paid], due_on: date, calendar: Calendar) -> int:
+    """How many invoices in a row were paid in time, the last of them due on `due_on`."""
+    count = 0
+    for paid in sorted(history, key=lambda item: item.due_on, reverse=True):
+        if paid.due_on <= due_on:
+            if not in_time(paid, calendar):
+                break
+            count += 1
+    return count
+
+
 def is_good_payer(
     history: Sequence[Paid],
     broken_on: Sequence[date],

@@ -1,5 +1,6 @@
 """Settings from the environment. The only file that reads it."""
 
+import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -66,6 +67,9 @@ class Settings(BaseSettings):
     contact_per_day: Annotated[int, Field(ge=1)] = 3
     contact_per_week: Annotated[int, Field(ge=1)] = 10
     provider_name: str = "Provedor"
+    # Where payers reach this server, as in https://central.provedor.example; links in messages
+    # begin so. Empty: the host and port above.
+    public_url: str = ""
     timezone: str = "America/Sao_Paulo"
     # State whose holidays bind cuts, as in "SP"; empty: national ones only.
     state: str = ""
@@ -99,6 +103,16 @@ class Settings(BaseSettings):
             raise ValueError(f"no such time zone: {value!r}; try America/Sao_Paulo") from error
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[A-Za-z0-9._:\[\]/~-]+", value):
+            raise ValueError(
+                "RELIGA_PUBLIC_URL is http:// or https:// and a host, as in"
+                " https://central.provedor.example"
+            )
+        return value
+
     @model_validator(mode="after")
     def _place_exists(self) -> Self:
         parse_place(self.state, self.city_code)
@@ -117,6 +131,17 @@ class Settings(BaseSettings):
     def place(self) -> Place:
         """Where the provider is: whose holidays bind the cuts of who has no address."""
         return parse_place(self.state, self.city_code)
+
+    @property
+    def public_base(self) -> str:
+        """What links in messages begin with, without a slash at its end."""
+        here = f"http://{self.http_host}:{self.http_port}"
+        return (self.public_url or here).rstrip("/")
+
+    @property
+    def contact(self) -> str:
+        """Where payers turn to: the public address, if there is one, and the mail's sender."""
+        return f"{self.public_url} / {self.mail_from}" if self.public_url else self.mail_from
 
     @property
     def zone(self) -> ZoneInfo:

@@ -180,6 +180,14 @@ class BillingMode(Body):
     started_on: Day | None = None
 
 
+class AutomaticPayment(Body):
+    """Whether invoices are paid without the payer doing anything: such a payer is not reminded."""
+
+    model_config = example({"automatic": True})
+
+    automatic: bool
+
+
 class AskRun(Body):
     model_config = example({"until": "2026-12-01"})
 
@@ -268,6 +276,7 @@ class BillingAnswer(BaseModel):
     started_on: date
     billed_until: date
     next_due_on: date | None = Field(description="null: no run bills it")
+    automatic_payment: bool
     issue_on: date | None
     amount_cents: int
     lines: list[ProposedLine]

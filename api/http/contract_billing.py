@@ -78,6 +78,7 @@ async def read_billing(
         today = desk.now.date()
         loaded = await subscriptions.load(uow.connection, [id], today, zone)
         billed = (await good_payers.rewarded(uow.connection, loaded, desk))[id]
+        automatic = await enrol.pays_automatically(uow.connection, id)
     bill, due_on = billed.subscription, billed.next_due_on
     answer = bodies.BillingAnswer(
         contract_id=id,
@@ -85,6 +86,7 @@ async def read_billing(
         started_on=bill.started_on,
         billed_until=bill.billed_until,
         next_due_on=due_on,
+        automatic_payment=automatic,
         issue_on=None,
         amount_cents=0,
         lines=[],
@@ -119,6 +121,23 @@ async def set_billing(
         return bodies.Done(contract_id=id, from_on=body.started_on or uow.clock.now().date())
 
     return await _changed(request, caller, None, "PUT billing", body, id, change, 200)
+
+
+@router.put(
+    "/contracts/{id}/automatic-payment",
+    summary="Say whether a contract is paid automatically",
+    description="Nobody is reminded of invoices that are; the overdue notice goes out anyway.",
+    response_model=bodies.Done,
+    responses=responses(404, 409),
+)
+async def set_automatic(
+    request: Request, id: Id, body: bodies.AutomaticPayment, caller: Selling
+) -> JSONResponse:
+    async def change(uow: Uow) -> bodies.Done:
+        await contract_changes.set_automatic(caller.house, uow, id, body.automatic)
+        return bodies.Done(contract_id=id, from_on=uow.clock.now().date())
+
+    return await _changed(request, caller, None, "PUT automatic-payment", body, id, change, 200)
 
 
 @router.post(

@@ -79,6 +79,8 @@ contract_billing = Table(
     Column("credited_until", Date, nullable=False),
     # The due date of the next invoice; null: the contract ended, or is billed by hand.
     Column("next_due_on", Date),
+    # Whoever pays automatically is not reminded.
+    Column("automatic_payment", Boolean, nullable=False, server_default=false()),
     CheckConstraint("mode in ('arrears', 'advance')", name="mode"),
     CheckConstraint("billed_until >= started_on", name="billed_until"),
     Index(

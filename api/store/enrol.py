@@ -2,9 +2,10 @@
 
 from datetime import tzinfo
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.billing_tables import contract_billing
 from billing.cycle import DueDay, Mode
 from billing.subscription import first_due
 
@@ -35,6 +36,14 @@ async def enrol(connection: AsyncConnection, after: int, zone: tzinfo) -> int | 
 async def enrol_one(connection: AsyncConnection, contract_id: int, zone: tzinfo) -> None:
     """Enrol one contract, if it is not."""
     await _enrol(connection, _NEW_ONE, {"contract_id": contract_id}, zone)
+
+
+async def pays_automatically(connection: AsyncConnection, contract_id: int) -> bool:
+    """Whether an enrolled contract is paid automatically."""
+    query = select(contract_billing.c.automatic_payment).where(
+        contract_billing.c.contract_id == contract_id
+    )
+    return bool(await connection.scalar(query))
 
 
 async def _enrol(

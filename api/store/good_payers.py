@@ -50,7 +50,7 @@ async def rewarded(
     reward = Reward(terms.reward_basis_points, terms.reward_service)
     if reward == Reward() or not billed:
         return dict(billed)
-    history = await _histories(connection, list(billed), desk)
+    history = await histories(connection, list(billed), desk)
     free = await _product(connection, terms.reward_service)
 
     def earned(item: Billed) -> Billed:
@@ -94,7 +94,7 @@ async def speeds(connection: AsyncConnection, desk: Desk, after: int, limit: int
     rows = (await connection.execute(_SPEEDS, asked)).all()
     if not rows:
         return None
-    history = await _histories(connection, [row.id for row in rows], desk)
+    history = await histories(connection, [row.id for row in rows], desk)
 
     def percent(row: Any) -> int:
         due_days = tuple(DueDay(date.fromisoformat(on), day) for on, day in row.due_days)
@@ -110,9 +110,10 @@ async def speeds(connection: AsyncConnection, desk: Desk, after: int, limit: int
     return Speeds(rows[-1].id, changed)
 
 
-async def _histories(
+async def histories(
     connection: AsyncConnection, ids: Collection[int], desk: Desk
 ) -> Mapping[int, Sequence[Paid]]:
+    """How the invoices of contracts were paid, by contract, in any order."""
     zone = zone_of(desk.now)
     history: dict[int, list[Paid]] = defaultdict(list)
     for row in await connection.execute(_HISTORY, {"ids": list(ids)}):

@@ -12,6 +12,7 @@ from api.store import chain, holidays, situations
 from api.store.audit import Item
 from api.store.invoices import standing_of
 from api.store.ladder_tables import contract_stages
+from api.store.message_tables import payment_receipts
 from api.store.record_agreed import write_agreed
 from api.store.rungs import write_rungs
 from api.store.tables import (
@@ -93,6 +94,7 @@ _INSERT_LINE = insert(invoice_lines)
 _INSERT_NOTICE = insert(notices)
 _INSERT_PAYMENT = insert(payments)
 _INSERT_PROMISE = insert(promises)
+_INSERT_RECEIPT = insert(payment_receipts)
 _INSERT_REVERSAL = insert(reversals)
 _INSERT_STAGE = insert(contract_stages)
 _LEAVE_STAGE = update(contract_stages).where(
@@ -272,6 +274,7 @@ class _Pen:
         )
         await self.connection.execute(_INSERT_PAYMENT, row | {"entry_id": entry_id})
         await self._allocate(shares, standings)
+        await self.connection.execute(_INSERT_RECEIPT, {"payment_id": payment.id})
         self.written.tell(
             "payment.posted",
             f"payment:{payment.id}",
@@ -298,6 +301,7 @@ class _Pen:
         await self._post(fact.entry, payments=[row], allocations=shares, invoices=standings)
         await self.connection.execute(_UPDATE_PAYMENT, {"which": payment.id, **_without_id(row)})
         await self._allocate(shares, standings)
+        await self.connection.execute(_INSERT_RECEIPT, {"payment_id": payment.id})
         self.written.tell(
             "payment.assigned",
             f"payment:{payment.id}",

@@ -34,6 +34,7 @@ MATRIX = {
     "GET /products": "anfu",
     "GET /contracts/{id}/billing": "afu",
     "PUT /contracts/{id}/billing": "an",
+    "PUT /contracts/{id}/automatic-payment": "an",
     "PUT /contracts/{id}/minimum-term": "an",
     "POST /contracts/{id}/plan-changes": "an",
     "POST /contracts/{id}/due-day-changes": "an",
@@ -130,6 +131,13 @@ MATRIX = {
     "GET /policies/{name}": "anfu",
     "GET /policies": "anfu",
     "GET /stages": "afu",
+    "GET /moments": "anfu",
+    "PUT /moments": "af",
+    "GET /templates/{kind}/{language}": "afu",
+    "PUT /templates/{kind}/{language}": "af",
+    "POST /templates/{kind}/{language}/preview": "af",
+    "GET /surveys/results": "afu",
+    "GET /surveys/detractors": "afu",
     "GET /sessions": "anu",
     "GET /sessions/{id}": "anu",
     "GET /actions": "anu",
@@ -166,6 +174,7 @@ def _operations(face: Face) -> Iterator[tuple[str, str]]:
 async def _call(client: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
     """Call with ids that do not exist and, for POST and PUT, a body that no route takes."""
     url = path.replace("{id}", "999999").replace("{seq}", "999999").replace("{name}", "none")
+    url = url.replace("{kind}", "thanks").replace("{language}", "en")
     body = ["no route takes this"] if method in {"POST", "PUT"} else None
     return await client.request(method, url, json=body)
 
