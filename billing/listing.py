@@ -13,11 +13,10 @@ from datetime import date, timedelta
 from typing import Final
 
 from billing.bureau import ListingState, Removal
-from billing.calendar import ONE_DAY, Calendar, add_bank_days, next_bank_day
+from billing.calendar import ONE_DAY, Calendar, next_bank_day
 from billing.invoice import InvoiceState
+from billing.record_days import prescribed_on, withdraw_by
 
-WITHDRAW_BANK_DAYS: Final = 5
-YEARS_MAX: Final = 5
 # A record whose fifth year ends is taken out before that day, not on it.
 PRESCRIPTION_LEAD: Final = timedelta(days=7)
 NOTICE_DAYS_MIN: Final = 10
@@ -46,6 +45,7 @@ class Communication:
     `amounts_cents` are the principals that it names, by invoice.
     """
 
+    id: int
     bureaus: frozenset[str]
     amounts_cents: Mapping[int, int]
     drawn_on: date
@@ -104,10 +104,11 @@ class ListingRules:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """This debt is to be included at this bureau."""
+    """This debt is to be included at this bureau, on the strength of this letter."""
 
     bureau: str
     debt: Debt
+    letter_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,10 @@ def due_listings(
             if _stands(situation, bureau, debt):
                 continue
             letters = _letters(situation, bureau, debt)
-            proven = [letter.proven_on for letter in letters if letter.proven_on is not None]
-            if any(day + timedelta(days=rules.notice_days) <= today for day in proven):
-                include.append(Include(bureau, debt))
+            proven = [letter for letter in letters if letter.proven_on is not None]
+            ripe = [letter for letter in proven if _ripe(letter, rules, today)]
+            if ripe:
+                include.append(Include(bureau, debt, ripe[0].id))
             elif not proven and not any(_pending(letter, today) for letter in letters):
                 tell[debt.invoice_id] = debt
     return Work(
@@ -201,29 +203,6 @@ def collectable(
     return tuple(debts) if sum(debt.unpaid_cents for debt in debts) >= min_cents else ()
 
 
-def prescribed_on(due_on: date) -> date:
-    """The first day on which no record of a debt may be kept, five years after it was due."""
-    try:
-        return due_on.replace(year=due_on.year + YEARS_MAX)
-    except ValueError:  # 29 February
-        return due_on.replace(year=due_on.year + YEARS_MAX, day=28)
-
-
-def withdraw_by(changed_on: date, calendar: Calendar) -> date:
-    """The last day to withdraw what was settled on a day: the fifth bank day after it."""
-    return add_bank_days(calendar, changed_on, WITHDRAW_BANK_DAYS)
-
-
-def alarms_from(by: date, rules: ListingRules, calendar: Calendar) -> date:
-    """The first day on which a removal that is not done is an alarm."""
-    day = by
-    for _ in range(rules.alarm_bank_days):
-        day -= ONE_DAY
-        while next_bank_day(calendar, day) != day:
-            day -= ONE_DAY
-    return day
-
-
 def _listable(
     situation: Situation, rules: ListingRules, calendar: Calendar, today: date
 ) -> tuple[Debt, ...]:
@@ -272,6 +251,11 @@ def _letters(situation: Situation, bureau: str, debt: Debt) -> list[Communicatio
         and letter.drawn_on >= ended_on
         and (floor is None or letter.drawn_on > floor)
     ]
+
+
+def _ripe(letter: Communication, rules: ListingRules, today: date) -> bool:
+    days = timedelta(days=rules.notice_days)
+    return letter.proven_on is not None and letter.proven_on + days <= today
 
 
 def _pending(letter: Communication, today: date) -> bool:
