@@ -9,8 +9,8 @@ from datetime import date
 from billing.bureau import Removal
 from billing.calendar import Calendar
 from billing.invoice import InvoiceState
-from billing.listing import ListingRules, Situation, collectable
-from billing.record_days import withdraw_by
+from billing.listing import Debt, ListingRules, Situation, collectable
+from billing.record_days import prescribed_on, withdraw_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,12 @@ def release(situation: Situation, calendar: Calendar, today: date) -> Release | 
         return Release(Removal.DISPUTED, by)
     if InvoiceState.RENEGOTIATED in states:
         return Release(Removal.RENEGOTIATED, by)
-    if any(debt.unpaid_cents for debt in situation.debts):
+    old = [debt for debt in situation.debts if debt.unpaid_cents and _is_old(debt, today)]
+    if old:
         return Release(Removal.PRESCRIBED, today)
     paid = InvoiceState.PAID in states
     return Release(Removal.PAID if paid else Removal.CANCELLED, by)
+
+
+def _is_old(debt: Debt, today: date) -> bool:
+    return today >= prescribed_on(debt.due_on)
