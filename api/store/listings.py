@@ -206,6 +206,17 @@ async def move(
     )
 
 
+async def sending(connection: AsyncConnection, listing_id: int, state: ListingState) -> bool:
+    """Right before it is sent. A record to be included only if nothing takes it back."""
+    statement = update(listings).where(listings.c.id == listing_id)
+    if state is ListingState.SENT:
+        statement = statement.where(listings.c.removal.is_(None))
+    done = await connection.execute(
+        statement.values(state=state.value, sent_wall=func.clock_timestamp())
+    )
+    return bool(done.rowcount)
+
+
 async def alarmed(connection: AsyncConnection, listing_id: int, at: datetime) -> None:
     await connection.execute(
         update(listings).where(listings.c.id == listing_id).values(alarmed_at=at)
