@@ -7,15 +7,18 @@ from prometheus_client import CollectorRegistry
 
 from api.house import House
 from api.http import (
+    agencies,
     agreements,
     billing,
     catalog,
     contract_billing,
     corrections,
+    credit,
     disputes,
     health,
     ladder,
     ledger,
+    listings,
     money,
     network,
     pauses,
@@ -65,6 +68,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
         *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
+        *(credit, listings, agencies),
     ):
         v1.include_router(part.router)
     app.include_router(v1)

@@ -22,7 +22,6 @@ from billing.bureau import Answer, Said
 from billing.credit import (
     Decision,
     Offer,
-    Outcome,
     Overruling,
     OwnRecord,
     Table,
@@ -155,7 +154,7 @@ async def conclude(house: House, uow: Uow, analysis_id: int) -> None:
 
 
 async def decide_otherwise(
-    uow: Uow, analysis_id: int, outcome: Outcome, author: str, reason: str, terms: Offer
+    uow: Uow, analysis_id: int, author: str, reason: str, offer: Offer
 ) -> None:
     """A person's decision (LGPD art. 20); of a refusal two persons' in turn.
 
@@ -168,7 +167,7 @@ async def decide_otherwise(
         raise UnknownAnalysis(f"there is no credit analysis {analysis_id}")
     if row.contract_id is not None:
         raise Refused(f"contract {row.contract_id} was made on it; it stays as it is")
-    by = Overruling(terms, author, reason)
+    by = Overruling(offer, author, reason)
     now = uow.clock.now()
     after = overrule(credit.read_analysis(row), by, now.date())
     pending = after.proposed is not None
@@ -178,12 +177,12 @@ async def decide_otherwise(
         values["proposed"] = stored
     else:
         first = row.proposed if row.state == "awaiting_second" else None
-        values |= {"overruling": stored | {"first": first}, "outcome": outcome.value}
+        values |= {"overruling": stored | {"first": first}, "outcome": offer.outcome.value}
     await uow.connection.execute(
         update(credit_analyses).where(credit_analyses.c.id == analysis_id).values(values)
     )
     action = "credit.overruling_proposed" if pending else "credit.overruled"
-    told = {"outcome": outcome.value, "reason": reason, "author": author}
+    told = {"outcome": offer.outcome.value, "reason": reason, "author": author}
     await uow.audit(action, f"credit_analysis:{analysis_id}", told)
 
 

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from api import billing_run, quota, review
+from api import billing_run, listings, quota, review
+from api.bureau_clerk import BureauClerk
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
+from api.listing_letters import LetterWriter
 from api.messenger import Messenger
 from api.waiting import wait_for
 
@@ -22,6 +24,12 @@ select (select count(*) from payment_notices
          where state = 'received' and next_attempt_wall <= clock_timestamp())
      + (select count(*) from notices
          where state = 'drawn' and next_attempt_wall <= clock_timestamp())
+     + (select count(*) from listing_letters
+         where state = 'drawn' and next_attempt_wall <= clock_timestamp())
+     + (select count(*) from listings
+         where state in ('pending', 'sent', 'awaiting', 'removing', 'removal_sent',
+                         'removal_awaiting')
+           and next_attempt_wall <= clock_timestamp())
      + (select count(*) from contracts
          where review_on <= cast(:now as timestamptz))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
@@ -42,6 +50,8 @@ class ClockMover:
         self._house = house
         self._cashier = Cashier(house)
         self._messenger = Messenger(house)
+        self._letters = LetterWriter(house)
+        self._clerk = BureauClerk(house)
         self._enforcer = enforcer
         self._lock = asyncio.Lock()
 
@@ -62,6 +72,7 @@ class ClockMover:
                         await review.next_due(connection),
                         await quota.next_due(connection, now),
                         await billing_run.next_at(self._house, connection),
+                        await listings.next_at(self._house, connection),
                     ]
                     due = min(filter(None, instants), default=None)
                 if due is None or due > to:
@@ -95,6 +106,9 @@ class ClockMover:
             await review.run(self._house, None, correlation_id, "clock")
             await quota.look(self._house, correlation_id, "clock")
             await self._messenger.drain()
+            await listings.look(self._house, correlation_id, "clock")
+            await self._letters.drain()
+            await self._clerk.drain()
             # A silent router outlasts patience; giving up the wait does not give up the line.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
