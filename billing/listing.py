@@ -140,7 +140,7 @@ def due_listings(
     include: list[Include] = []
     for debt in _listable(situation, rules, calendar, today):
         for bureau in rules.bureaus:
-            if _stands(situation, bureau, debt):
+            if _stands(situation, bureau, debt) or _removed_on(situation, bureau, debt) == today:
                 continue
             letters = _letters(situation, bureau, debt)
             proven = [letter for letter in letters if letter.proven_on is not None]
@@ -169,6 +169,8 @@ def next_look(
                 days.append(letter.proven_on + timedelta(days=rules.notice_days))
             if letter.failed_on is not None:
                 days.append(letter.failed_on + LETTER_AGAIN)
+        removed = (item.removal_on for item in situation.listings)
+        days += (day + ONE_DAY for day in removed if day is not None)
     days += (
         prescribed_on(listing.due_on) - PRESCRIPTION_LEAD
         for listing in situation.listings
@@ -234,14 +236,7 @@ def _letters(situation: Situation, bureau: str, debt: Debt) -> list[Communicatio
 
     What was withdrawn comes back only with a letter of later than that.
     """
-    removals = [
-        listing.removal_on
-        for listing in situation.listings
-        if listing.bureau == bureau
-        and listing.invoice_id == debt.invoice_id
-        and listing.removal_on is not None
-    ]
-    floor = max(removals, default=None)
+    floor = _removed_on(situation, bureau, debt)
     ended_on = situation.ended_on or date.max
     return [
         letter
@@ -251,6 +246,16 @@ def _letters(situation: Situation, bureau: str, debt: Debt) -> list[Communicatio
         and letter.drawn_on >= ended_on
         and (floor is None or letter.drawn_on > floor)
     ]
+
+
+def _removed_on(situation: Situation, bureau: str, debt: Debt) -> date | None:
+    """The day on which its last removal there was decided; the next letter is of a later day."""
+    removals = (
+        listing.removal_on
+        for listing in situation.listings
+        if listing.bureau == bureau and listing.invoice_id == debt.invoice_id
+    )
+    return max((day for day in removals if day is not None), default=None)
 
 
 def _ripe(letter: Communication, rules: ListingRules, today: date) -> bool:

@@ -15,7 +15,7 @@ from api.http.answers import Page
 from api.http.cursor import Window, decode, encode, window
 from api.http.lists import listed, unique, unknown
 from api.http.models import Body, example
-from api.http.problems import Problem, conflict, responses
+from api.http.problems import conflict, responses
 from api.http.security import Caller, require
 from api.operators import NameTaken, Permission, Role, create_token, token_sha256
 from api.store import agencies as rows
@@ -235,13 +235,8 @@ async def list_accounts(
                     agency_tokens.c.token_id == caller.identity.token_id
                 )
             )
-            if own != id:
-                raise Problem(
-                    403,
-                    "forbidden",
-                    "Not this agency's",
-                    "An agency's token sees what was handed over to that agency only",
-                )
+            if own != id:  # of another agency not even that it exists
+                raise unknown("agency", id)
         await _known(uow, id)
         found, last = await rows.accounts(
             caller.house, uow, id, withdrawn=withdrawn, after=after, limit=asked.limit

@@ -31,6 +31,11 @@ PROMISED = {
     "POST /api/v1/contracts/{id}/pauses",
     "POST /api/v1/pauses/{id}/end",
     "POST /api/v1/reviews",
+    "POST /api/v1/credit-analyses",
+    "GET /api/v1/credit-analyses",
+    "POST /api/v1/credit-analyses/{id}/decision",
+    "GET /api/v1/listings",
+    "GET /api/v1/agencies/{id}/accounts",
     "PUT /api/v1/policies/{name}",
     "GET /api/v1/policies/{name}",
     "GET /api/v1/contracts",
@@ -83,7 +88,8 @@ MOVES_MONEY_OR_ACCESS = {
 LISTS = {
     "plans", "nas", "subscribers", "contracts", "invoices", "payments", "sessions", "notices",
     "actions", "audit", "operators", "products", "billing-runs", "parked-invoices",
-    "agreements", "disputes", "pauses", "promises",
+    "agreements", "disputes", "pauses", "promises", "credit-analyses", "listings",
+    "listing-letters", "agencies",
 }  # fmt: skip
 
 
