@@ -13,7 +13,7 @@ from babel.numbers import format_currency
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.sentences import FLAWS, LEVELS, REASONS, SENTENCES, Lang
+from api.sentences import FLAWS, LEVELS, REASONS, REMOVALS, SENTENCES, Lang
 from api.store.history import contract_history
 from api.store.listing import Item
 from billing.access import Level
@@ -221,6 +221,10 @@ def _flaws(lang: Lang, row: Item) -> str:
     return ", ".join(FLAWS[lang].get(flaw, flaw) for flaw in row["flaws"])
 
 
+def _removal(lang: Lang, row: Item) -> str:
+    return REMOVALS[lang].get(row["removal"], row["removal"])
+
+
 def _penalty(lang: Lang, row: Item) -> str:
     if not row["penalty_cents"]:
         return ""
@@ -256,6 +260,7 @@ _MADE: dict[str, Callable[[Lang, Item], str]] = {
     "period": _period,
     "flaw_names": _flaws,
     "penalty": _penalty,
+    "removal_name": _removal,
     "covered": _covered,
     "covered_amount": _covered_amount,
     "took": _took,

@@ -156,7 +156,7 @@ async def take_back(uow: Uow, situation: Situation, calendar: Calendar, today: d
     ).one_or_none()
     if row is None:
         return False
-    told = {"handover_id": row.id, "agency_id": row.agency_id, "withdrawal": gone.why.value}
+    told = {"handover_id": row.id, "agency_id": row.agency_id, "removal": gone.why.value}
     await uow.audit("handover.withdrawn", f"contract:{situation.contract_id}", told)
     return True
 

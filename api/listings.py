@@ -214,7 +214,7 @@ async def _remove(
         "bureau": row.bureau,
         "invoice_id": row.invoice_id,
         "removal": why.value,
-        "remove_by": by.isoformat(),
+        "last_on": by.isoformat(),
         **more,
     }
     await uow.audit("listing.withdrawal_decided", f"contract:{contract_id}", told)
@@ -223,6 +223,6 @@ async def _remove(
 
 async def _alarm(uow: Uow, contract_id: int, listing_id: int, by: date) -> None:
     await rows.alarmed(uow.connection, listing_id, uow.clock.now())
-    told = {"listing_id": listing_id, "remove_by": by.isoformat()}
+    told = {"listing_id": listing_id, "last_on": by.isoformat()}
     await uow.audit("listing.alarm", f"contract:{contract_id}", told)
     log.error("listing %s is still at its bureau; its last day is %s", listing_id, by)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Date, cast, func, or_, select, text, update
+from sqlalchemy import BigInteger, Date, any_, cast, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -247,7 +247,10 @@ async def waiting_for(connection: AsyncConnection, inquiry_id: int) -> Sequence[
     return (
         await connection.scalars(
             select(credit_analyses.c.id)
-            .where(credit_analyses.c.state == "waiting", _ATTACHED.any(inquiry_id))
+            .where(
+                credit_analyses.c.state == "waiting",
+                literal(inquiry_id, BigInteger) == any_(_ATTACHED),
+            )
             .order_by(credit_analyses.c.id)
         )
     ).all()
