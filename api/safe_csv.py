@@ -19,7 +19,7 @@ def cell(value: object) -> str:
     if value is None:
         return ""
     text = str(value)
-    if isinstance(value, str) and text.lstrip().startswith(_FORMULA):
+    if isinstance(value, str) and (text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)):
         return f"'{text}"
     return text
 

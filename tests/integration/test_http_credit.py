@@ -54,7 +54,7 @@ def score(value: int | None, **more: Any) -> dict[str, Any]:
     return {"reports": [{"score": {"score": value, "scoreModel": "HSPN"}, **more}]}
 
 
-async def analyse(client: httpx.AsyncClient, plan_id: int, **more: Any) -> httpx.Response:
+async def analyse(client: httpx.AsyncClient, plan_id: int, /, **more: Any) -> httpx.Response:
     body = {"document": CPF, "plan_id": plan_id, "purpose": "new_contract", "consent": CONSENT}
     return await client.post("/api/v1/credit-analyses", json=body | more)
 
