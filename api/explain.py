@@ -222,7 +222,8 @@ def _flaws(lang: Lang, row: Item) -> str:
 
 
 def _removal(lang: Lang, row: Item) -> str:
-    return REMOVALS[lang].get(row["removal"], row["removal"])
+    why: str = row["removal"]
+    return REMOVALS[lang].get(why, why)
 
 
 def _penalty(lang: Lang, row: Item) -> str:

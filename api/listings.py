@@ -60,6 +60,8 @@ async def look(
         async with house.uow(actor, correlation_id) as uow:
             today = uow.clock.now().date()
             rules = await rows.read_rules(uow.connection)
+            if not await rows.anything(uow.connection, rules):
+                return looked
             found = await rows.cases(
                 uow.connection,
                 today,
@@ -82,6 +84,8 @@ async def next_at(house: House, connection: AsyncConnection) -> datetime | None:
     """The next instant at which something is due with no new fact; None: never."""
     today = house.clock.now().date()
     rules = await rows.read_rules(connection)
+    if not await rows.anything(connection, rules):
+        return None
     days: list[date] = []
     after = 0
     while True:

@@ -37,6 +37,10 @@ select c.id, c.subscriber_id, c.ended_on,
         or exists (select from handovers h where h.contract_id = c.id and h.withdrawn_at is null))
  order by c.id limit :limit
 """)
+_ANYTHING = text("""
+select exists (select from listings where state not in ('removed', 'cancelled'))
+    or exists (select from handovers where withdrawn_at is null)
+""")
 # What changed an invoice last; an instalment is no debt of its own while its agreement stands.
 _DEBTS = text("""
 select i.id, i.contract_id, i.due_on, i.state,
@@ -115,6 +119,11 @@ async def write_rules(connection: AsyncConnection, rules: ListingRules) -> None:
         .values(name=_RULES, value=value)
         .on_conflict_do_update(index_elements=["name"], set_={"value": value})
     )
+
+
+async def anything(connection: AsyncConnection, rules: ListingRules) -> bool:
+    """Whether there can be work at all: somewhere to list, or something at a bureau or agency."""
+    return bool(rules.bureaus) or bool(await connection.scalar(_ANYTHING))
 
 
 async def cases(

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 11, 24, 15, tzinfo=UTC)
 CPF = "529.982.247-25"
 CONSENT = {"given": True, "channel": "phone", "evidence": "gravação 1182"}
-BUREAU = {
+BUREAU: dict[str, Any] = {
     "url": "https://bureau.example/v1",
     "credential": "s3cret-token",
     "creditor_document": "11222333000181",
