@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import safe_csv
 from api.house import House
-from api.store import listings
+from api.store import bulk, listings
 from api.store.credit_tables import agencies, handover_batches, handovers
 from api.store.listings import Case
 from api.store.tables import subscribers
@@ -38,6 +38,9 @@ COLUMNS: Final = (
     "reason",
 )
 _PAGE = 1000
+# Name, document, e-mail and telephone of what is not handed over anew.
+_NOBODY: Final = ("", "", "", "")
+_LOCK: Final = text("select pg_advisory_xact_lock(hashtextextended('handovers', 0))")
 
 
 class UnknownAgency(LookupError):
@@ -70,9 +73,12 @@ async def hand_over(
     """
     if await uow.connection.scalar(select(agencies.c.id).where(agencies.c.id == agency_id)) is None:
         raise UnknownAgency(f"there is no agency {agency_id}")
+    # Two files at once would hand one account to two agencies.
+    await uow.connection.execute(_LOCK)
     batch_id = await uow.draw("handover_batches")
     today = uow.clock.now().date()
-    told = await _withdrawn(uow, agency_id)
+    gone = await _withdrawn(uow, agency_id)
+    told = [["withdraw", row.id, row.contract_id, *_NOBODY, 0, "", row.withdrawal] for row in gone]
     told += await _changed(house, uow, agency_id, today)
     fresh = await _due(house, uow, contract_ids, today)
     if not told and not fresh:
@@ -80,11 +86,8 @@ async def hand_over(
             "nothing is due for an agency: no rescinded contract owes enough for long enough"
             " (GET /api/v1/listing-rules), and nothing that it has has changed"
         )
-    accounts = [await uow.draw("handovers") for _ in fresh]
-    lines = [
-        await _line(uow, "collect", i, case, today, house)
-        for i, case in zip(accounts, fresh, strict=True)
-    ]
+    accounts = await bulk.draw_ids(uow.connection, handovers, len(fresh))
+    lines = await _lines(house, uow, list(zip(accounts, fresh, strict=True)), today)
     cents = [owed_cents(case.situation, house.calendar, today) for case in fresh]
     content = safe_csv.written(COLUMNS, [*lines, *told])
     await uow.connection.execute(
@@ -99,26 +102,29 @@ async def hand_over(
             collect_cents=sum(cents),
         )
     )
-    for account, case, owed in zip(accounts, fresh, cents, strict=True):
-        await uow.connection.execute(
-            insert(handovers).values(
-                id=account,
-                agency_id=agency_id,
-                contract_id=case.situation.contract_id,
-                batch_id=batch_id,
-                handed_at=uow.clock.now(),
-                told_cents=owed,
-            )
-        )
-        said = {"handover_id": account, "agency_id": agency_id, "amount_cents": owed}
-        await uow.audit("handover.made", f"contract:{case.situation.contract_id}", said)
+    made = [
+        {
+            "id": account,
+            "agency_id": agency_id,
+            "contract_id": case.situation.contract_id,
+            "batch_id": batch_id,
+            "handed_at": uow.clock.now(),
+            "told_cents": owed,
+        }
+        for account, case, owed in zip(accounts, fresh, cents, strict=True)
+    ]
+    if made:
+        await uow.connection.execute(insert(handovers), made)
+    for row in made:
+        said = {
+            "handover_id": row["id"],
+            "agency_id": agency_id,
+            "amount_cents": row["told_cents"],
+        }
+        await uow.audit("handover.made", f"contract:{row['contract_id']}", said)
     await uow.connection.execute(
         update(handovers)
-        .where(
-            handovers.c.agency_id == agency_id,
-            handovers.c.withdrawn_at.is_not(None),
-            handovers.c.withdrawal_batch_id.is_(None),
-        )
+        .where(handovers.c.id.in_([row.id for row in gone]))
         .values(withdrawal_batch_id=batch_id)
     )
     await uow.audit("handover.batch", f"agency:{agency_id}", {"batch_id": batch_id})
@@ -207,14 +213,15 @@ async def _changed(house: House, uow: Uow, agency_id: int, today: date) -> list[
         case = by_contract.get(row.contract_id)
         owed = owed_cents(case.situation, house.calendar, today) if case is not None else 0
         if case is not None and owed not in (0, row.told_cents):
-            lines.append(["update", row.id, row.contract_id, *[""] * 4, owed, "", ""])
+            lines.append(["update", row.id, row.contract_id, *_NOBODY, owed, "", ""])
             await uow.connection.execute(
                 update(handovers).where(handovers.c.id == row.id).values(told_cents=owed)
             )
     return lines
 
 
-async def _withdrawn(uow: Uow, agency_id: int) -> list[list[object]]:
+async def _withdrawn(uow: Uow, agency_id: int) -> Sequence[Any]:
+    """The accounts that came back and that no file has told of."""
     found = await uow.connection.execute(
         select(handovers.c.id, handovers.c.contract_id, handovers.c.withdrawal)
         .where(
@@ -224,32 +231,25 @@ async def _withdrawn(uow: Uow, agency_id: int) -> list[list[object]]:
         )
         .order_by(handovers.c.id)
     )
-    return [
-        ["withdraw", row.id, row.contract_id, *[""] * 4, 0, "", row.withdrawal] for row in found
-    ]
+    return found.all()
 
 
-async def _line(
-    uow: Uow, action: str, account: int, case: Case, today: date, house: House
-) -> list[object]:
-    person = (
-        await uow.connection.execute(
-            select(subscribers).where(subscribers.c.id == case.subscriber_id)
-        )
-    ).one()
-    debts = collectable(case.situation, 0, 1, house.calendar, today)
-    return [
-        action,
-        account,
-        case.situation.contract_id,
-        person.name,
-        person.document,
-        person.email,
-        person.phone,
-        sum(debt.unpaid_cents for debt in debts),
-        debts[0].due_on,
-        "",
-    ]
+async def _lines(
+    house: House, uow: Uow, accounts: Sequence[tuple[int, Case]], today: date
+) -> list[list[object]]:
+    """The rows of new accounts: whom to collect from, and how much."""
+    who = [case.subscriber_id for _, case in accounts]
+    found = await uow.connection.execute(select(subscribers).where(subscribers.c.id.in_(who)))
+    persons = {row.id: row for row in found}
+    lines: list[list[object]] = []
+    for account, case in accounts:
+        person = persons[case.subscriber_id]
+        debts = collectable(case.situation, 0, 1, house.calendar, today)
+        owed = sum(debt.unpaid_cents for debt in debts)
+        named = [person.name, person.document, person.email, person.phone]
+        oldest_on = debts[0].due_on
+        lines.append(["collect", account, case.situation.contract_id, *named, owed, oldest_on, ""])
+    return lines
 
 
 def _living(wanted: Any, contract_ids: Sequence[int] | None) -> Any:

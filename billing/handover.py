@@ -31,6 +31,8 @@ def goes_to_agency(
     situation: Situation, rules: ListingRules, calendar: Calendar, today: date
 ) -> bool:
     """Whether it is old and large enough to be handed over."""
+    if situation.held(today):
+        return False
     days, least = rules.agency_after_days, rules.agency_min_cents
     return bool(collectable(situation, days, least, calendar, today))
 

@@ -69,7 +69,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A contract as the listings see it. `ended_on` is its first day without service."""
+    """A contract as the listings see it. `ended_on` is its first day without service.
+
+    Until the end of `held_until`, a hold's last day, nothing new is told, listed or handed over.
+    """
 
     contract_id: int
     ended_on: date | None
@@ -77,6 +80,11 @@ class Situation:
     debts: tuple[Debt, ...] = ()
     communications: tuple[Communication, ...] = ()
     listings: tuple[Listing, ...] = ()
+    held_until: date | None = None
+
+    def held(self, today: date) -> bool:
+        """Whether a person's hold stands (ladder rule 10)."""
+        return self.held_until is not None and today <= self.held_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,7 @@ def next_look(
                 days.append(letter.failed_on + LETTER_AGAIN)
         removed = (item.removal_on for item in situation.listings)
         days += (day + ONE_DAY for day in removed if day is not None)
+        days += [situation.held_until + ONE_DAY] if situation.held_until is not None else []
     days += (
         prescribed_on(listing.due_on) - PRESCRIPTION_LEAD
         for listing in situation.listings
@@ -208,6 +217,8 @@ def collectable(
 def _listable(
     situation: Situation, rules: ListingRules, calendar: Calendar, today: date
 ) -> tuple[Debt, ...]:
+    if situation.held(today):
+        return ()
     debts = collectable(situation, rules.after_days, 1, calendar, today)
     return tuple(
         debt

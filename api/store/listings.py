@@ -27,7 +27,9 @@ _RULES = "listing_rules"
 # A contract that its customer ended, or that we broke, is nobody's delinquency.
 _CANDIDATES = text("""
 select c.id, c.subscriber_id, c.ended_on,
-       coalesce(e.why, 'debt') not in ('customer', 'moved', 'provider_breach') as for_debt
+       coalesce(e.why, 'debt') not in ('customer', 'moved', 'provider_breach') as for_debt,
+       (select max(timezone(:zone, h.expires_at))::date from holds h
+         where h.contract_id = c.id) as held_until
   from contracts c left join contract_endings e on e.contract_id = c.id
  where c.ended_on <= :today and c.id > :after
    and (cast(:ids as bigint[]) is null or c.id = any(cast(:ids as bigint[])))
@@ -137,7 +139,7 @@ async def cases(
 ) -> list[Case]:
     """Ended contracts that owe something, or of which something is at a bureau or an agency."""
     ids = list(contract_ids) if contract_ids is not None else None
-    asked = {"today": today, "after": after, "limit": limit, "ids": ids}
+    asked = {"today": today, "after": after, "limit": limit, "ids": ids, "zone": zone}
     found = (await connection.execute(_CANDIDATES, asked)).all()
     which = {"ids": [row.id for row in found], "zone": zone}
     if not found:
@@ -155,6 +157,7 @@ async def cases(
                 debts=tuple(map(_debt, debts.get(row.id, ()))),
                 communications=tuple(map(_letter, letters.get(row.id, ()))),
                 listings=tuple(map(_listing, records.get(row.id, ()))),
+                held_until=row.held_until,
             ),
             tuple(
                 (record.id, record.remove_by, record.alarmed_at is not None)

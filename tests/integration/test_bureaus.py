@@ -1,5 +1,6 @@
 """A bureau that loses, delays and falls silent after doing the thing: nothing is done twice."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -151,6 +152,12 @@ async def test_a_bureau_that_falls_silent_after_doing_it_is_billed_once(scene: S
     assert (await scene.analyse())["outcome"] == "approve"
     assert len(scene.bureau.billed) == 1
     assert len(await scene.inquiries()) == 1
+
+
+async def test_two_applications_at_once_cost_one_inquiry(scene: Scene) -> None:
+    await asyncio.gather(*(scene.analyse() for _ in range(3)))
+    assert len(scene.bureau.billed) == 1
+    assert {row["outcome"] for row in await scene.analyses()} == {"approve"}
 
 
 async def test_silence_at_the_status_too_leaves_it_waiting_and_the_clerk_asks_on(
@@ -386,6 +393,17 @@ async def test_the_next_instant_is_told_to_the_rehearsal_clock(scene: Scene) -> 
     async with scene.house.uow("test", "read") as uow:
         at = await listings.next_at(scene.house, uow.connection)
     assert at == datetime(2026, 12, 3, 3, tzinfo=UTC)
+
+
+async def test_two_looks_at_once_list_one_record(scene: Scene) -> None:
+    await asyncio.gather(scene.look(), scene.look())
+    assert len(await rows(scene.house, listing_letters)) == 1
+    await LetterWriter(scene.house).drain()
+    await move_clock(scene.house, NOW + timedelta(days=10))
+    await asyncio.gather(scene.look(), scene.look(), scene.look())
+    await asyncio.gather(scene.clerk.drain(), scene.clerk.drain())
+    assert len(scene.bureau.records) == 1
+    assert (await scene.listing())["state"] == "listed"
 
 
 async def test_a_letter_that_cannot_go_lists_nothing(scene: Scene) -> None:

@@ -36,7 +36,6 @@ class World:
     situation: Situation
     # What the bureaus really hold: (bureau, invoice), and since when it must be out.
     held: set[tuple[str, int]] = field(default_factory=set)
-    done: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def debt(self) -> Debt:

@@ -68,6 +68,12 @@ TABLE = [
     Row("letter bounced a week ago", "another letter", replace(
         OWED, communications=(replace(PROVEN, proven_on=None, failed_on=date(2026, 11, 26)),)),
         RIPE, tell=True),
+    Row("a hold's last day", "ladder rule 10", replace(TOLD, held_until=RIPE), RIPE),
+    Row("a hold is over", "ladder rule 10",
+        replace(TOLD, held_until=date(2026, 12, 2)), RIPE, include=True),
+    Row("a hold keeps nobody listed", "Súmula 548", replace(
+        settled(DEBT, InvoiceState.PAID, FRIDAY), held_until=date(2027, 1, 1)), FRIDAY,
+        removal=Removal.PAID, by=date(2026, 12, 11)),
     Row("told before the rescission", "RGC 2023", replace(
         OWED, communications=(replace(PROVEN, drawn_on=date(2026, 11, 22)),)), RIPE, tell=True),
     Row("told of less than is owed", "CDC art. 43 par. 1: true", replace(
@@ -229,6 +235,8 @@ def test_an_agency_gets_what_is_old_and_large_enough() -> None:
     assert goes_to_agency(OWED, RULES, CALENDAR, date(2026, 12, 23))
     dear = replace(RULES, agency_min_cents=9991)
     assert not goes_to_agency(OWED, dear, CALENDAR, date(2026, 12, 23))
+    held = replace(OWED, held_until=date(2026, 12, 23))
+    assert not goes_to_agency(held, RULES, CALENDAR, date(2026, 12, 23))
     assert owed_cents(OWED, CALENDAR, RIPE) == 9990
 
 
