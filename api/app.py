@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from api.house import House
 from api.http import (
+    agencies,
     agreements,
     billing,
     catalog,
@@ -14,12 +15,14 @@ from api.http import (
     contact,
     contract_billing,
     corrections,
+    credit,
     disputes,
     health,
     holds,
     holidays,
     ladder,
     ledger,
+    listings,
     money,
     network,
     outages,
@@ -77,6 +80,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
         *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
         *(places, holidays, classes, holds, outages, contact),
         *(templates, surveys),
+        *(credit, listings, agencies),
     ):
         v1.include_router(part.router)
     app.include_router(v1)

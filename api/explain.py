@@ -13,7 +13,16 @@ from babel.numbers import format_currency
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.sentences import CHOICES, FLAWS, LEVELS, REASONS, SENTENCES, STAGES, Lang
+from api.sentences import (
+    CHOICES,
+    FLAWS,
+    LEVELS,
+    REASONS,
+    REMOVALS,
+    SENTENCES,
+    STAGES,
+    Lang,
+)
 from api.store.history import contract_history
 from api.store.listing import Item
 from billing.access import Level
@@ -244,6 +253,11 @@ def _flaws(lang: Lang, row: Item) -> str:
     return ", ".join(FLAWS[lang].get(flaw, flaw) for flaw in row["flaws"])
 
 
+def _removal(lang: Lang, row: Item) -> str:
+    why: str = row["removal"]
+    return REMOVALS[lang].get(why, why)
+
+
 def _penalty(lang: Lang, row: Item) -> str:
     if not row["penalty_cents"]:
         return ""
@@ -299,6 +313,7 @@ _MADE: dict[str, Callable[[Lang, Item], str]] = {
     "period": _period,
     "flaw_names": _flaws,
     "penalty": _penalty,
+    "removal_name": _removal,
     "covered": _covered,
     "covered_amount": _covered_amount,
     "place": _place,

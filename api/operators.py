@@ -35,6 +35,8 @@ class Role(StrEnum):
     NOC = "noc"
     FINANCE = "finance"
     AUDITOR = "auditor"
+    # A collection agency's own: it sees what was handed over to it, and nothing else.
+    AGENCY = "agency"
 
 
 class Permission(StrEnum):
@@ -67,6 +69,12 @@ class Permission(StrEnum):
     READ_OPERATORS = "read_operators"
     MANAGE_OPERATORS = "manage_operators"
     MOVE_CLOCK = "move_clock"
+    WRITE_BUREAUS = "write_bureaus"
+    RUN_CREDIT = "run_credit"
+    READ_CREDIT = "read_credit"
+    DECIDE_CREDIT = "decide_credit"
+    MANAGE_LISTINGS = "manage_listings"
+    READ_HANDED_OVER = "read_handed_over"
 
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
@@ -88,6 +96,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.OPEN_DISPUTES,
             Permission.PAUSE_CONTRACTS,
             Permission.READ_POLICIES,
+            # Whoever makes contracts asks first; what an applicant owes stays hidden.
+            Permission.RUN_CREDIT,
+            Permission.READ_CREDIT,
         }
     ),
     Role.FINANCE: frozenset(
@@ -110,8 +121,14 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ_TEMPLATES,
             Permission.WRITE_TEMPLATES,
             Permission.READ_SURVEYS,
+            Permission.RUN_CREDIT,
+            Permission.READ_CREDIT,
+            Permission.DECIDE_CREDIT,
+            Permission.MANAGE_LISTINGS,
+            Permission.READ_HANDED_OVER,
         }
     ),
+    Role.AGENCY: frozenset({Permission.READ_HANDED_OVER}),
     Role.AUDITOR: frozenset(p for p in Permission if p.value.startswith("read_")),
 }
 

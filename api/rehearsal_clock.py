@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from api import (
     billing_run,
+    listings,
     payment_receipts,
     quota,
     reminding,
@@ -15,9 +16,11 @@ from api import (
     review,
     surveys,
 )
+from api.bureau_clerk import BureauClerk
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
+from api.listing_letters import LetterWriter
 from api.messenger import Messenger
 from api.store import queues
 from api.waiting import wait_for
@@ -36,6 +39,12 @@ select (select count(*) from payment_notices
          where state = 'queued' and next_attempt_wall <= clock_timestamp()
            and (wait_until is null or wait_until <= cast(:now as timestamptz)))
      + (select count(*) from payment_receipts where told_at is null)
+     + (select count(*) from listing_letters
+         where state = 'drawn' and next_attempt_wall <= clock_timestamp())
+     + (select count(*) from listings
+         where state in ('pending', 'sent', 'awaiting', 'removing', 'removal_sent',
+                         'removal_awaiting')
+           and next_attempt_wall <= clock_timestamp())
      + (select count(*) from contracts
          where review_on <= cast(:now as timestamptz))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
@@ -56,6 +65,8 @@ class ClockMover:
         self._house = house
         self._cashier = Cashier(house)
         self._messenger = Messenger(house)
+        self._letters = LetterWriter(house)
+        self._clerk = BureauClerk(house)
         self._enforcer = enforcer
         self._lock = asyncio.Lock()
 
@@ -81,6 +92,7 @@ class ClockMover:
                         await queues.next_at(connection, now),
                         await reminding.next_at(self._house, connection),
                         await surveys.next_at(self._house, connection),
+                        await listings.next_at(self._house, connection),
                     ]
                     due = min(filter(None, instants), default=None)
                 if due is None or due > to:
@@ -119,6 +131,9 @@ class ClockMover:
             await surveys.run(self._house, correlation_id, "clock")
             await payment_receipts.run(self._house, correlation_id, "clock")
             await self._messenger.drain()
+            await listings.look(self._house, correlation_id, "clock")
+            await self._letters.drain()
+            await self._clerk.drain()
             # A silent router outlasts patience; giving up the wait does not give up the line.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):

@@ -117,6 +117,28 @@ CHOICES: dict[Lang, dict[str, str]] = {
     },
 }
 
+# Why a record leaves a bureau, or an account an agency.
+REMOVALS: dict[Lang, dict[str, str]] = {
+    "pt-BR": {
+        "paid": "o débito foi pago",
+        "renegotiated": "o débito foi renegociado",
+        "disputed": "o débito foi contestado",
+        "prescribed": "o débito faz cinco anos",
+        "amount_changed": "o valor devido mudou",
+        "cancelled": "o débito deixou de existir",
+        "by_hand": "uma pessoa o decidiu",
+    },
+    "en": {
+        "paid": "the debt was paid",
+        "renegotiated": "the debt was agreed on anew",
+        "disputed": "the debt is in dispute",
+        "prescribed": "the debt becomes five years old",
+        "amount_changed": "what is owed has changed",
+        "cancelled": "the debt exists no longer",
+        "by_hand": "a person decided so",
+    },
+}
+
 # (with amounts, without)
 SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
     "pt-BR": {
@@ -151,6 +173,38 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
             "{author} encerrou o contrato; {ended_on} é o primeiro dia sem serviço.{penalty}",
             "{author} encerrou o contrato; {ended_on} é o primeiro dia sem serviço.",
         ),
+        "credit_applied": ("Contrato feito segundo a análise de crédito {analysis_id}: {outcome}.",)
+        * 2,
+        "listing_letter_drawn": ("Comunicação {letter_id} de futuro registro em birô preparada.",)
+        * 2,
+        "listing_letter_proven": (
+            "Comunicação {letter_id} de futuro registro entregue por {channel}.",
+        )
+        * 2,
+        "listing_letter_failed": ("Comunicação {letter_id} não pôde ser entregue.",) * 2,
+        "listing_listed": (
+            "Débito de {amount} da fatura {invoice_id} registrado em {bureau}.",
+            "Débito da fatura {invoice_id} registrado em {bureau}.",
+        ),
+        "listing_refused": ("{bureau} recusou o registro da fatura {invoice_id} ({detail}).",) * 2,
+        "listing_withdrawal_decided": (
+            "Registro da fatura {invoice_id} sai de {bureau} até {last_on}, porque {removal_name}.",
+        )
+        * 2,
+        "listing_removed": ("Registro da fatura {invoice_id} retirado de {bureau}.",) * 2,
+        "listing_cancelled": ("O registro da fatura {invoice_id} em {bureau} não foi feito.",) * 2,
+        "listing_alarm": (
+            "Alarme: o registro {listing_id} ainda não saiu; o prazo termina em {last_on}.",
+        )
+        * 2,
+        "handover_made": (
+            "Débito de {amount} entregue à cobradora {agency_id}, conta {handover_id}.",
+            "Débito entregue à cobradora {agency_id}, conta {handover_id}.",
+        ),
+        "handover_withdrawn": (
+            "Conta {handover_id} retirada da cobradora {agency_id}, porque {removal_name}.",
+        )
+        * 2,
         "notice_drawn": (
             "Notificação {id} preparada: faturas {covered}, {covered_amount} em aberto.",
             "Notificação {id} preparada: faturas {covered}.",
@@ -313,6 +367,35 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
             "{author} ended the contract; {ended_on} is the first day without service.{penalty}",
             "{author} ended the contract; {ended_on} is the first day without service.",
         ),
+        "credit_applied": ("Contract made on credit analysis {analysis_id}: {outcome}.",) * 2,
+        "listing_letter_drawn": ("Letter {letter_id} of a listing to come drawn.",) * 2,
+        "listing_letter_proven": (
+            "Letter {letter_id} of a listing to come delivered by {channel}.",
+        )
+        * 2,
+        "listing_letter_failed": ("Letter {letter_id} could not be delivered.",) * 2,
+        "listing_listed": (
+            "Debt of {amount} of invoice {invoice_id} listed at {bureau}.",
+            "Debt of invoice {invoice_id} listed at {bureau}.",
+        ),
+        "listing_refused": ("{bureau} refused to list invoice {invoice_id} ({detail}).",) * 2,
+        "listing_withdrawal_decided": (
+            "The record of invoice {invoice_id} leaves {bureau} by {last_on}, because"
+            " {removal_name}.",
+        )
+        * 2,
+        "listing_removed": ("The record of invoice {invoice_id} was removed from {bureau}.",) * 2,
+        "listing_cancelled": ("The record of invoice {invoice_id} at {bureau} was not made.",) * 2,
+        "listing_alarm": ("Alarm: record {listing_id} is still there; its last day is {last_on}.",)
+        * 2,
+        "handover_made": (
+            "Debt of {amount} handed over to agency {agency_id}, account {handover_id}.",
+            "Debt handed over to agency {agency_id}, account {handover_id}.",
+        ),
+        "handover_withdrawn": (
+            "Account {handover_id} taken back from agency {agency_id}, because {removal_name}.",
+        )
+        * 2,
         "notice_drawn": (
             "Notice {id} drawn: invoices {covered}, {covered_amount} unpaid.",
             "Notice {id} drawn: invoices {covered}.",

@@ -17,10 +17,21 @@ import psycopg
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import text
 
-from api import billing_run, payment_receipts, quota, reminding, review, surveys
+from api import (
+    billing_run,
+    credit,
+    listings,
+    payment_receipts,
+    quota,
+    reminding,
+    review,
+    surveys,
+)
+from api.bureau_clerk import BureauClerk
 from api.cashier import Cashier, reconcile
 from api.enforce import Enforcer
 from api.house import House
+from api.listing_letters import LetterWriter
 from api.messenger import Messenger
 from api.store import grants
 from api.store.silence import close_lost
@@ -54,6 +65,8 @@ async def run(house: House, stop: asyncio.Event) -> None:
             group.create_task(Cashier(house).run(stop))
             group.create_task(Messenger(house).run(stop))
             group.create_task(enforcer.run(stop))
+            group.create_task(BureauClerk(house).run(stop))
+            group.create_task(LetterWriter(house).run(stop))
             group.create_task(_beat(house, stop))
             group.create_task(lead(house, stop))
     finally:
@@ -97,6 +110,9 @@ async def _scheduled(
     scheduler.add_job(_quotas, "interval", seconds=30, args=[house], next_run_time=_now())
     scheduler.add_job(_reconcile, "interval", seconds=60, args=[house], next_run_time=_now())
     scheduler.add_job(_close_lost, "interval", seconds=60, args=[house], next_run_time=_now())
+    if not house.clock.manual:
+        scheduler.add_job(_listings, "interval", seconds=60, args=[house], next_run_time=_now())
+    scheduler.add_job(_forget_applicants, "interval", hours=6, args=[house])
     scheduler.add_job(_prune, "interval", minutes=10, args=[house])
     scheduler.start()
     log.info("this replica keeps the schedule")
@@ -149,6 +165,16 @@ async def _close_lost(house: House) -> None:
                 closed = await close_lost(connection, CLOSED_AT_ONCE)
             if closed:
                 log.warning("%d sessions were not heard of any more and are closed", closed)
+
+
+async def _listings(house: House) -> None:
+    with contextlib.suppress(DatabaseAway):
+        await listings.look(house, uuid4().hex, "schedule")
+
+
+async def _forget_applicants(house: House) -> None:
+    with contextlib.suppress(DatabaseAway):
+        await credit.forget(house)
 
 
 async def _prune(house: House) -> None:

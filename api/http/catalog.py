@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api import placing
+from api import credit_terms, placing
 from api.http import answers, fields, models
 from api.http.cursor import Window, window
 from api.http.lists import listed, required, unique
-from api.http.problems import invalid, responses
+from api.http.problems import conflict, invalid, responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import catalogue, listing
@@ -16,11 +16,16 @@ from api.store.following import DEFAULT_POLICY
 from api.store.tables import contracts, nases, plans, subscribers
 from api.store.uow import Uow
 from billing.documents import InvalidDocument, parse_document
+from billing.refusal import Refused
 
 router = APIRouter(tags=["catalog"], responses=responses(401, 403, 422, 503))
 
 Asked = Annotated[Window, Depends(window)]
 Id = Annotated[int, Path(ge=1, le=fields.ID_MAX)]
+_ANALYSE_FIRST = (
+    "the credit decision table requires an analysis; POST /api/v1/credit-analyses, and name it in"
+    " POST /api/v1/contracts"
+)
 Term = Annotated[str | None, Query(max_length=253, pattern=r"^[^\x00-\x1f]+$")]
 
 
@@ -107,6 +112,8 @@ async def make_subscriber(
             plan_id = await catalogue.plan_id_of(uow.connection, body.plan)
             if plan_id is None:
                 raise invalid("plan", f"there is no plan {body.plan!r}; GET /api/v1/plans has them")
+            if await credit_terms.required(uow):
+                raise invalid("plan", f"make the subscriber alone; {_ANALYSE_FIRST}")
             contract = models.NewContract(
                 subscriber_id=subscriber_id, plan_id=plan_id, due_day=body.due_day, login=login
             )
@@ -150,7 +157,22 @@ async def make_contract(
             raise invalid("subscriber_id", f"there is no subscriber {body.subscriber_id}")
         if not await catalogue.exists(uow.connection, "plans", body.plan_id):
             raise invalid("plan_id", f"there is no plan {body.plan_id}")
+        if body.credit_analysis_id is None and await credit_terms.required(uow):
+            raise invalid("credit_analysis_id", _ANALYSE_FIRST)
         contract_id, _ = await _connect(caller, uow, body)
+        if body.credit_analysis_id is not None:
+            try:
+                await credit_terms.apply(
+                    caller.house,
+                    uow,
+                    contract_id,
+                    body.credit_analysis_id,
+                    subscriber_id=body.subscriber_id,
+                    plan_id=body.plan_id,
+                    due_day=body.due_day,
+                )
+            except Refused as error:
+                raise conflict("credit-refused", "Not on this analysis", str(error)) from error
     return await read_contract(contract_id, caller)
 
 

@@ -68,6 +68,10 @@ _LISTS = {
     "parked invoice": "/api/v1/parked-invoices",
     "audit entry": "/api/v1/audit",
     "token": "/api/v1/operators",
+    "credit analysis": "/api/v1/credit-analyses",
+    "listing": "/api/v1/listings",
+    "agency": "/api/v1/agencies",
+    "hand-over batch": "/api/v1/handover-batches",
 }
 
 

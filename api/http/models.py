@@ -143,6 +143,8 @@ class NewContract(Body):
     policy: Words | None = None
     # When the plan's traffic quota starts anew; the due day unless said otherwise.
     quota_reset_day: ResetDay | None = None
+    # Whose terms it is made on; the credit decision table may require one.
+    credit_analysis_id: Id | None = None
     login: NewLogin
 
 

@@ -19,6 +19,7 @@ from api.operators import (
     LoginThrottled,
     NameTaken,
     Permission,
+    Role,
     create_operator,
     create_token,
     login,
@@ -98,6 +99,8 @@ async def make_token(
     body: models.NewToken,
     caller: Annotated[Caller, Depends(require(Permission.MANAGE_OPERATORS))],
 ) -> TokenMade:
+    if body.role is Role.AGENCY:
+        raise invalid("role", "POST /api/v1/agencies/{id}/tokens makes an agency's token")
     expires_at = body.expires_at
     if expires_at is not None and expires_at.tzinfo is None:
         expires_at = expires_at.replace(tzinfo=caller.house.settings.zone)
@@ -136,6 +139,8 @@ async def make_operator(
     body: models.NewOperator,
     caller: Annotated[Caller, Depends(require(Permission.MANAGE_OPERATORS))],
 ) -> OperatorAnswer:
+    if body.role is Role.AGENCY:
+        raise invalid("role", "an agency has a token, and nobody who logs in")
     async with caller.uow() as uow:
         try:
             operator_id = await create_operator(uow, body.role, body.name, body.password)

@@ -287,6 +287,18 @@ _CHANGES = (
     "contract.classed",
     "contract.policy_changed",
     "invoice.parked",
+    "credit.applied",
+    "listing.letter_drawn",
+    "listing.letter_proven",
+    "listing.letter_failed",
+    "listing.listed",
+    "listing.refused",
+    "listing.withdrawal_decided",
+    "listing.removed",
+    "listing.cancelled",
+    "listing.alarm",
+    "handover.made",
+    "handover.withdrawn",
 )
 
 

@@ -82,7 +82,7 @@ tokens = Table(
     _instant("created_at", null=False),
     _instant("expires_at"),
     _instant("revoked_at"),
-    CheckConstraint("role in ('admin', 'noc', 'finance', 'auditor')", name="role"),
+    CheckConstraint("role in ('admin', 'noc', 'finance', 'auditor', 'agency')", name="role"),
 )
 
 login_failures = Table(

@@ -20,6 +20,8 @@ union all select 'converge', count(*) from sessions s join contracts c on c.id =
              and (s.applied_generation < c.generation or c.ended_on is not null)
 union all select 'failed_lines', count(*) from sessions s join contracts c on c.id = s.contract_id
            where s.stopped_at is null and s.failed_generation >= c.generation
+union all select 'listing_alarms', count(*) from listings
+           where alarmed_at is not null and state not in ('removed', 'cancelled')
 """)
 
 

@@ -31,6 +31,11 @@ PROMISED = {
     "POST /api/v1/contracts/{id}/pauses",
     "POST /api/v1/pauses/{id}/end",
     "POST /api/v1/reviews",
+    "POST /api/v1/credit-analyses",
+    "GET /api/v1/credit-analyses",
+    "POST /api/v1/credit-analyses/{id}/decision",
+    "GET /api/v1/listings",
+    "GET /api/v1/agencies/{id}/accounts",
     "PUT /api/v1/policies/{name}",
     "GET /api/v1/policies/{name}",
     "GET /api/v1/contracts",
@@ -93,8 +98,8 @@ LISTS = {
     "plans", "nas", "subscribers", "contracts", "invoices", "payments", "sessions", "notices",
     "actions", "audit", "operators", "products", "billing-runs", "parked-invoices",
     "agreements", "disputes", "pauses", "promises", "holds", "exemptions", "outages", "classes",
-    "policy-assignments",
-    "surveys/detractors",
+    "policy-assignments", "surveys/detractors", "credit-analyses", "listings", "listing-letters",
+    "agencies",
 }  # fmt: skip
 
 

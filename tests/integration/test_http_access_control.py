@@ -23,7 +23,8 @@ from tests.support.http_face import Face, api_routes, open_face
 
 pytestmark = pytest.mark.anyio
 
-# Who may, by the initials of admin, noc, finance and auditor. Written from the roles' description.
+# Who may, by the initials of admin, noc, finance, auditor (u) and agency (g). Written
+# from the roles' description.
 MATRIX = {
     "POST /plans": "an",
     "GET /plans": "anfu",
@@ -154,8 +155,31 @@ MATRIX = {
     "POST /operators": "a",
     "GET /operators": "au",
     "POST /clock": "a",
+    "PUT /bureaus/{name}": "a",
+    "GET /bureaus": "anfu",
+    "PUT /credit-table": "af",
+    "GET /credit-table": "anfu",
+    "POST /credit-analyses": "anf",
+    "GET /credit-analyses": "anfu",
+    "GET /credit-analyses/{id}": "anfu",
+    "POST /credit-analyses/{id}/decision": "af",
+    "GET /listings": "afu",
+    "GET /listings/{id}": "afu",
+    "POST /listings/{id}/removal": "af",
+    "POST /listing-runs": "af",
+    "GET /listing-letters": "afu",
+    "GET /listing-rules": "anfu",
+    "PUT /listing-rules": "af",
+    "POST /agencies": "af",
+    "GET /agencies": "afu",
+    "POST /agencies/{id}/tokens": "a",
+    "POST /agencies/{id}/handovers": "af",
+    "GET /agencies/{id}/batches": "afu",
+    "GET /handover-batches/{id}": "afu",
+    "GET /handover-batches/{id}/file": "afu",
+    "GET /agencies/{id}/accounts": "afug",
 }
-INITIALS = {Role.ADMIN: "a", Role.NOC: "n", Role.FINANCE: "f", Role.AUDITOR: "u"}
+INITIALS = {Role.ADMIN: "a", Role.NOC: "n", Role.FINANCE: "f", Role.AUDITOR: "u", Role.AGENCY: "g"}
 
 
 @pytest.fixture

@@ -72,6 +72,10 @@ def test_an_auditor_reads_everything_and_writes_nothing() -> None:
     assert ROLE_PERMISSIONS[Role.AUDITOR] == reads
 
 
+def test_an_agency_sees_what_was_handed_over_and_nothing_else() -> None:
+    assert ROLE_PERMISSIONS[Role.AGENCY] == {Permission.READ_HANDED_OVER}
+
+
 @pytest.mark.parametrize(
     ("role", "permission"),
     [
@@ -90,6 +94,9 @@ def test_an_auditor_reads_everything_and_writes_nothing() -> None:
         (Role.AUDITOR, Permission.MANAGE_OPERATORS),
         (Role.NOC, Permission.MOVE_CLOCK),
         (Role.FINANCE, Permission.MOVE_CLOCK),
+        (Role.NOC, Permission.DECIDE_CREDIT),
+        (Role.NOC, Permission.READ_HANDED_OVER),
+        (Role.FINANCE, Permission.WRITE_BUREAUS),
     ],
 )
 def test_what_a_role_must_never_have(role: Role, permission: Permission) -> None:

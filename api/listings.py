@@ -1,0 +1,232 @@
+"""What must be at the bureaus is looked at, and written down as rows that the clerk carries out.
+
+The look is level-triggered: it compares what is owed with what is listed, whatever told of it. So a
+payment, an agreement, a dispute or a lost event all end in the same removal. An agency's accounts
+come back by the same look.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api import handing_over
+from api.clock import day_start
+from api.house import House
+from api.store import listings as rows
+from api.store.listings import Case
+from api.store.uow import Uow
+from billing.bureau import ListingState, Removal, begin_removal
+from billing.calendar import Calendar
+from billing.listing import Include, ListingRules, Withdraw, due_listings, next_look
+from billing.record_days import alarms_from, withdraw_by
+from billing.refusal import Refused
+
+AT_ONCE = 1000
+CHANNEL = "religa_listings"
+LETTERS_CHANNEL = "religa_letters"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Looked:
+    """What a look did."""
+
+    letters: int = 0
+    inclusions: int = 0
+    withdrawals: int = 0
+    alarms: int = 0
+    taken_back: int = 0
+
+
+class UnknownListing(LookupError):
+    """No record has this number."""
+
+
+async def look(
+    house: House,
+    correlation_id: str,
+    actor: str,
+    contract_ids: Sequence[int] | None = None,
+) -> Looked:
+    """Do what is due of the records of ended contracts; all, or these. The wiring of a stage."""
+    looked = Looked()
+    after = 0
+    while True:
+        async with house.uow(actor, correlation_id) as uow:
+            today = uow.clock.now().date()
+            rules = await rows.read_rules(uow.connection)
+            if not await rows.anything(uow.connection, rules):
+                return looked
+            found = await rows.cases(
+                uow.connection,
+                today,
+                house.settings.timezone,
+                after=after,
+                limit=AT_ONCE,
+                contract_ids=contract_ids,
+            )
+            out = await handing_over.released(uow.connection, found, house.calendar, today)
+        for case in found:
+            if _is_due(case, rules, house.calendar, today) or case.situation.contract_id in out:
+                async with house.uow(actor, correlation_id) as uow:
+                    await _apply(house, uow, case, rules, looked)
+        if len(found) < AT_ONCE:
+            return looked
+        after = found[-1].situation.contract_id
+
+
+async def next_at(house: House, connection: AsyncConnection) -> datetime | None:
+    """The next instant at which something is due with no new fact; None: never."""
+    today = house.clock.now().date()
+    rules = await rows.read_rules(connection)
+    if not await rows.anything(connection, rules):
+        return None
+    days: list[date] = []
+    after = 0
+    while True:
+        found = await rows.cases(
+            connection, today, house.settings.timezone, after=after, limit=AT_ONCE
+        )
+        for case in found:
+            day = next_look(case.situation, rules, house.calendar, today)
+            days += [day] if day is not None else []
+            for _, by, told in case.undone:
+                alarm = alarms_from(by, rules.alarm_bank_days, house.calendar)
+                days += [alarm] if alarm > today and not told else []
+        if len(found) < AT_ONCE:
+            break
+        after = found[-1].situation.contract_id
+    return day_start(min(days), house.settings.zone) if days else None
+
+
+async def withdraw_by_hand(house: House, uow: Uow, listing_id: int, reason: str) -> None:
+    """A person takes a record out, whatever is owed.
+
+    Raises:
+        UnknownListing: there is none.
+        Refused: it is out, or on its way out.
+    """
+    row = await rows.locked(uow.connection, listing_id)
+    if row is None:
+        raise UnknownListing(f"there is no listing {listing_id}")
+    if row.removal is not None or ListingState(row.state).over:
+        raise Refused(f"listing {listing_id} is {row.state} and goes out already")
+    today = uow.clock.now().date()
+    by = withdraw_by(today, house.calendar)
+    await _remove(uow, row.id, row.contract_id, Removal.BY_HAND, by, {"reason": reason})
+
+
+async def _apply(house: House, uow: Uow, case: Case, rules: ListingRules, looked: Looked) -> None:
+    """Judge one contract again under the payer's lock, and write down what is due."""
+    await uow.account(case.subscriber_id)
+    today = uow.clock.now().date()
+    contract_id = case.situation.contract_id
+    found = await rows.cases(
+        uow.connection, today, house.settings.timezone, contract_ids=[contract_id]
+    )
+    for present in found:
+        work = due_listings(present.situation, rules, house.calendar, today)
+        if work.tell:
+            amounts = {debt.invoice_id: debt.unpaid_cents for debt in work.tell}
+            now = uow.clock.now()
+            letter_id = await rows.draw_letter(
+                uow.connection, contract_id, rules.bureaus, amounts, now
+            )
+            said = {"letter_id": letter_id, "bureaus": list(rules.bureaus)}
+            await uow.audit("listing.letter_drawn", f"contract:{contract_id}", said)
+            uow.notify(LETTERS_CHANNEL, str(letter_id))
+            looked.letters += 1
+        for item in work.include:
+            looked.inclusions += await _include(uow, contract_id, item)
+        for gone in work.withdraw:
+            await _withdraw(uow, contract_id, gone)
+            looked.withdrawals += 1
+        for listing_id, by, told in present.undone:
+            if not told and today >= alarms_from(by, rules.alarm_bank_days, house.calendar):
+                await _alarm(uow, contract_id, listing_id, by)
+                looked.alarms += 1
+        looked.taken_back += await handing_over.take_back(
+            uow, present.situation, house.calendar, today
+        )
+
+
+def _is_due(case: Case, rules: ListingRules, calendar: Calendar, today: date) -> bool:
+    if due_listings(case.situation, rules, calendar, today):
+        return True
+    return any(
+        not told and today >= alarms_from(by, rules.alarm_bank_days, calendar)
+        for _, by, told in case.undone
+    )
+
+
+async def _include(uow: Uow, contract_id: int, item: Include) -> bool:
+    listing_id = await rows.add(
+        uow.connection,
+        {
+            "bureau": item.bureau,
+            "contract_id": contract_id,
+            "invoice_id": item.debt.invoice_id,
+            "due_on": item.debt.due_on,
+            "cents": item.debt.unpaid_cents,
+            "letter_id": item.letter_id,
+            "made_at": uow.clock.now(),
+            "include_reference": f"include-{uuid4().hex}",
+            "exclude_reference": f"exclude-{uuid4().hex}",
+        },
+    )
+    if listing_id is None:
+        return False
+    told = {
+        "listing_id": listing_id,
+        "bureau": item.bureau,
+        "invoice_id": item.debt.invoice_id,
+        "amount_cents": item.debt.unpaid_cents,
+    }
+    await uow.audit("listing.decided", f"contract:{contract_id}", told)
+    uow.notify(CHANNEL, str(listing_id))
+    return True
+
+
+async def _withdraw(uow: Uow, contract_id: int, gone: Withdraw) -> None:
+    # The row's lock: a call may be under way, whose answer must find the removal.
+    if await rows.locked(uow.connection, gone.listing.id) is not None:
+        await _remove(uow, gone.listing.id, contract_id, gone.removal, gone.by, {})
+
+
+async def _remove(
+    uow: Uow, listing_id: int, contract_id: int, why: Removal, by: date, more: dict[str, str]
+) -> None:
+    row = await rows.locked(uow.connection, listing_id)
+    state = ListingState(row.state)
+    after = begin_removal(state)
+    now = uow.clock.now()
+    values: dict[str, object] = {"removal": why.value, "removal_at": now, "remove_by": by}
+    if after is state:  # a call is under way: its lease stays
+        values["next_attempt_wall"] = row.next_attempt_wall
+    else:
+        values |= {"attempts": 0, "sent_wall": None, "last_error": None}
+    if after.over:
+        values["removed_at"] = now
+    await rows.move(uow.connection, listing_id, after, **values)
+    told = {
+        "listing_id": listing_id,
+        "bureau": row.bureau,
+        "invoice_id": row.invoice_id,
+        "removal": why.value,
+        "last_on": by.isoformat(),
+        **more,
+    }
+    await uow.audit("listing.withdrawal_decided", f"contract:{contract_id}", told)
+    uow.notify(CHANNEL, str(listing_id))
+
+
+async def _alarm(uow: Uow, contract_id: int, listing_id: int, by: date) -> None:
+    await rows.alarmed(uow.connection, listing_id, uow.clock.now())
+    told = {"listing_id": listing_id, "last_on": by.isoformat()}
+    await uow.audit("listing.alarm", f"contract:{contract_id}", told)
+    log.error("listing %s is still at its bureau; its last day is %s", listing_id, by)
