@@ -6,7 +6,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.store import audit, chain, situations
+from api.store import audit, chain, recovery, situations
 from api.store.tables import access_decisions, policies
 from api.verify_rows import verify_rows
 from billing import policy
@@ -209,6 +209,7 @@ async def verify(house: House, connection: AsyncConnection) -> list[str]:
             differences.append(sentence.format(*row))
     differences += await chain.verify(connection)
     differences += await verify_rows(connection)
+    differences += await recovery.differences(connection, house.settings.zone)
     broken = await audit.verify(connection)
     if broken is not None:
         differences.append(f"the audit chain breaks at row {broken}")

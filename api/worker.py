@@ -22,7 +22,7 @@ from api.cashier import Cashier, reconcile
 from api.enforce import Enforcer
 from api.house import House
 from api.messenger import Messenger
-from api.store import grants
+from api.store import grants, recovery
 from api.store.silence import close_lost
 from api.store.uow import DatabaseAway
 from api.waiting import wait_for
@@ -142,6 +142,7 @@ async def _prune(house: House) -> None:
             await grants.prune(connection)
             for forget in _FORGET:
                 await connection.execute(forget)
+            await recovery.fold(connection, house.settings.zone)
 
 
 def _now() -> datetime:
