@@ -12,6 +12,7 @@ from api.http import (
     catalog,
     contract_billing,
     corrections,
+    delinquency,
     disputes,
     health,
     ladder,
@@ -21,6 +22,7 @@ from api.http import (
     pauses,
     policies,
     proof,
+    recoveries,
     staff,
     usage,
     webhooks,
@@ -65,6 +67,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
         *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
+        *(delinquency, recoveries),
     ):
         v1.include_router(part.router)
     app.include_router(v1)

@@ -79,7 +79,7 @@ def late_until(policy: Policy, calendar: Calendar, today: date) -> date:
     return due_on
 
 
-# --- what of past months came in -------------------------------------------------------------------
+# --- what of past months came in ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _recovered(days: int, paid_cents: int, due_cents: int) -> Recovered:
     return Recovered(days, paid_cents, share)
 
 
-# --- days sales outstanding ------------------------------------------------------------------------
+# --- days sales outstanding -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def outstanding(
     return Outstanding(whole, whole - late, late)
 
 
-# --- cash that is expected -------------------------------------------------------------------------
+# --- cash that is expected ------------------------------------------------------------------------
 
 
 @dataclass(slots=True)

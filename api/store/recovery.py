@@ -78,15 +78,16 @@ _PAID_AGAIN = """
 select due_on, (paid_at at time zone :zone)::date as paid_on, sum(cents) as cents
 from invoice_recoveries group by 1, 2 having sum(cents) <> 0
 """
+# Each query answers what it is about, what is kept, and what it should be.
 _DIFFERENCES = {
-    "the sums have {1} cents due on {0}, the invoices have {2}": f"""
+    "the sums have {1} cents due on {0}, the invoices have {2}": """
         select due_on, coalesce(kept.cents, 0), coalesce(again.cents, 0)
-        from ({_DUE}) as kept full join ({_DUE_AGAIN}) as again using (due_on)
+        from ({due}) as kept full join ({due_again}) as again using (due_on)
         where kept.cents is distinct from again.cents order by due_on
     """,
-    "the sums have {2} cents due on {0} and paid on {1}, the allocations have {3}": f"""
+    "the sums have {2} cents due on {0} and paid on {1}, the allocations have {3}": """
         select due_on, paid_on, coalesce(kept.cents, 0), coalesce(again.cents, 0)
-        from ({_PAID}) as kept full join ({_PAID_AGAIN}) as again using (due_on, paid_on)
+        from ({paid}) as kept full join ({paid_again}) as again using (due_on, paid_on)
         where kept.cents is distinct from again.cents order by due_on, paid_on
     """,
 }
@@ -111,10 +112,19 @@ async def history(
     )
 
 
+async def fell_due(connection: AsyncConnection, first_on: date, last_on: date) -> int:
+    """What fell due from `first_on` to `last_on`, in cents."""
+    between = {"first_on": first_on, "last_on": last_on}
+    rows = await connection.execute(text(_SINCE.format(_DUE)), between)
+    return sum(row.cents for row in rows)
+
+
 async def differences(connection: AsyncConnection, zone: tzinfo) -> list[str]:
     """Every sum that is not what invoices and allocations add up to, as a sentence."""
     found: list[str] = []
     for sentence, query in _DIFFERENCES.items():
-        for row in await connection.execute(text(query), {"zone": str(zone)}):
+        whole = query.format(due=_DUE, due_again=_DUE_AGAIN, paid=_PAID, paid_again=_PAID_AGAIN)
+        asked = {"zone": str(zone)} if ":zone" in whole else {}
+        for row in await connection.execute(text(whole), asked):
             found.append(sentence.format(*row))
     return found

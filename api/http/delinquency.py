@@ -1,0 +1,281 @@
+"""Who is late: by age, region, plan and step of the ladder; the list behind it, and its export."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import asdict
+from datetime import date
+from typing import IO, Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from sqlalchemy import Select
+from starlette.background import BackgroundTask
+
+from api import exporting
+from api.http import answers, fields
+from api.http import delinquency_models as models
+from api.http.cursor import (
+    LIMIT_DEFAULT,
+    LIMIT_MAX,
+    decode_key,
+    encode_key,
+)
+from api.http.ladder import AcceptLanguage, AskedLang, spoken
+from api.http.problems import conflict, responses
+from api.http.security import Caller, require
+from api.operators import Permission
+from api.sentences import Lang
+from api.store import delinquency, listing
+from api.store.delinquency import Day, Filters
+from api.store.uow import Uow
+from billing.ageing import (
+    BUCKETS,
+    days_late,
+    late_until,
+)
+from billing.documents import mask
+
+router = APIRouter(tags=["delinquency"], responses=responses(401, 403, 422, 503))
+
+Reader = Annotated[Caller, Depends(require(Permission.READ_DEBT))]
+Step = Literal["none", "reduced", "walled", "blocked"]
+Sort = Literal["debt", "days_late", "name"]
+Cents = Annotated[int | None, Query(ge=0, le=fields.MONEY_MAX)]
+
+BATCH = 1_000
+
+_KEYS: dict[Sort, tuple[str, type]] = {
+    "debt": ("debt_cents", int),
+    "days_late": ("oldest_due_on", date),
+    "name": ("name", str),
+}
+# A name of 200 letters in a cursor.
+_CURSOR_MAX = 2_000
+_COLUMNS = (
+    exporting.Column("contract_id", "number", "Contrato", "Contract"),
+    exporting.Column("name", "text", "Assinante", "Subscriber"),
+    exporting.Column("document", "text", "CPF/CNPJ", "Document"),
+    exporting.Column("username", "text", "Login", "Login"),
+    exporting.Column("plan", "text", "Plano", "Plan"),
+    exporting.Column("region", "text", "Região", "Region"),
+    exporting.Column("policy", "text", "Política", "Policy"),
+    exporting.Column("level", "text", "Nível", "Level"),
+    exporting.Column("step", "text", "Etapa", "Step"),
+    exporting.Column("bucket", "text", "Faixa de atraso", "Bucket"),
+    exporting.Column("days_late", "number", "Dias de atraso", "Days late"),
+    exporting.Column("oldest_due_on", "day", "Vencimento mais antigo", "Oldest due date"),
+    exporting.Column("invoices", "number", "Faturas em atraso", "Late invoices"),
+    exporting.Column("debt_cents", "cents", "Dívida (R$)", "Debt (BRL)"),
+    exporting.Column("disputed_cents", "cents", "Contestado (R$)", "Disputed (BRL)"),
+    exporting.Column("promise", "flag", "Promessa", "Promise"),
+    exporting.Column("agreement", "flag", "Acordo", "Agreement"),
+    exporting.Column("dispute", "flag", "Contestação", "Dispute"),
+    exporting.Column("exempt", "flag", "Isento de corte", "Exempt"),
+)
+
+
+def _filters(
+    search: Annotated[
+        fields.Words | None,
+        Query(description="A part of the name, or the whole document, login or contract number"),
+    ] = None,
+    bucket: Literal["0-15", "16-30", "31-60", "61-90", "over-90"] | None = None,
+    region: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")] = None,
+    plan_id: Annotated[int | None, Query(ge=1, le=fields.ID_MAX)] = None,
+    level: fields.Level | None = None,
+    step: Step | None = None,
+    policy: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = None,
+    min_debt_cents: Cents = None,
+    max_debt_cents: Cents = None,
+    promise: Annotated[bool | None, Query(description="A promise runs")] = None,
+    agreement: Annotated[bool | None, Query(description="An agreement runs")] = None,
+    dispute: Annotated[bool | None, Query(description="A dispute is open")] = None,
+    exempt: Annotated[bool | None, Query(description="A hold stands against cuts")] = None,
+) -> Filters:
+    return Filters(
+        search=search,
+        bucket=bucket,
+        region=region,
+        plan_id=plan_id,
+        level=level,
+        step=step,
+        policy=policy,
+        min_debt_cents=min_debt_cents,
+        max_debt_cents=max_debt_cents,
+        promise=promise,
+        agreement=agreement,
+        dispute=dispute,
+        exempt=exempt,
+    )
+
+
+@router.get(
+    "/delinquency",
+    summary="Late debt by age, region, plan and step of the ladder",
+    description="Each contract is in the bucket of its oldest late invoice."
+    " GET /api/v1/delinquency/contracts lists them.",
+)
+async def read_delinquency(caller: Reader) -> models.DelinquencyAnswer:
+    async with caller.uow() as uow:
+        day = await looked_at(uow)
+        rows = await _rows(uow, delinquency.summary(day), caller)
+    total = _sums(rows)
+    return models.DelinquencyAnswer(
+        today=day.today,
+        total=models.Sums(**total),
+        buckets=total["buckets"],
+        by_region=[models.RegionSums(**item) for item in _grouped(rows, "region")],
+        by_plan=[models.PlanSums(**item) for item in _grouped(rows, "plan_id", "plan")],
+        by_step=[models.StepSums(**item) for item in _grouped(rows, "step")],
+    )
+
+
+@router.get(
+    "/delinquency/contracts",
+    summary="List late contracts, or export them as CSV or XLSX",
+    description="Most debt first, latest first (`days_late`), or by name. With `format` all of"
+    " them are one file, whatever `after` and `limit` say; its headers are in `lang`.",
+    response_model=answers.Page[models.LateContract],
+    responses=responses(409)
+    | {
+        200: {
+            "description": "A page of the list, or the file",
+            "content": {
+                kind.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
+                for kind in exporting.MEDIA_TYPES.values()
+            },
+        }
+    },
+)
+async def list_late(
+    caller: Reader,
+    wanted: Annotated[Filters, Depends(_filters)],
+    sort: Sort = "debt",
+    after: Annotated[
+        str | None, Query(max_length=_CURSOR_MAX, description="`next` of the page before")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+    format: Annotated[exporting.Format | None, Query(description="A file of all of it")] = None,
+    lang: AskedLang = None,
+    accepted: AcceptLanguage = "",
+) -> Response:
+    if format is not None:
+        return await _export(caller, wanted, sort, format, lang or spoken(accepted))
+    kind, (column, of) = f"delinquency-{sort}", _KEYS[sort]
+    key = decode_key(kind, after, (of, int)) if after is not None else None
+    async with caller.uow() as uow:
+        day = await looked_at(uow)
+        # One row more than asked for tells whether there is a next page.
+        query = delinquency.in_order(delinquency.late_rows(day, wanted), sort, key, limit + 1)
+        rows = await _rows(uow, query, caller)
+    shown = rows[:limit]
+    last = shown[-1] if len(rows) > limit else None
+    page = answers.Page[models.LateContract](
+        items=[models.LateContract(**_told(row, day)) for row in shown],
+        next=encode_key(kind, (last[column], last["contract_id"])) if last else None,
+    )
+    return JSONResponse(page.model_dump(mode="json"))
+
+
+async def looked_at(uow: Uow) -> Day:
+    """Today, and until which due date invoices are late under each policy."""
+    desk = await uow.desk()
+    today = desk.now.date()
+    until = {n: late_until(p, desk.calendar, today) for n, p in desk.policies.items()}
+    return Day(desk.now, until)
+
+
+async def _rows(uow: Uow, query: Select[Any], caller: Caller) -> list[listing.Item]:
+    await delinquency.without_jit(uow.connection)
+    return await listing.rows_of(uow.connection, query, caller.house.settings.zone)
+
+
+def _sums(rows: Iterable[listing.Item]) -> dict[str, Any]:
+    rows = list(rows)
+
+    def total(name: str, bucket: str | None = None) -> int:
+        return sum(row[name] or 0 for row in rows if bucket in (None, row["bucket"]))
+
+    return {
+        "contracts": total("contracts"),
+        "debt_cents": total("debt_cents"),
+        "disputed_cents": total("disputed_cents"),
+        "renegotiated_cents": total("renegotiated_cents"),
+        "buckets": [
+            models.BucketSums(
+                bucket=bucket.name,
+                least_days=bucket.least_days,
+                most_days=bucket.most_days,
+                contracts=total("contracts", bucket.name),
+                debt_cents=total("debt_cents", bucket.name),
+                principal_cents=total(f"aged_{n}"),
+            )
+            for n, bucket in enumerate(BUCKETS)
+        ],
+    }
+
+
+def _grouped(rows: list[listing.Item], *names: str) -> Iterator[dict[str, Any]]:
+    """The sums of each group, by its names in their order."""
+    groups: dict[tuple[Any, ...], list[listing.Item]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    for key in sorted(groups):
+        yield dict(zip(names, key, strict=True)) | _sums(groups[key])
+
+
+def _told(row: listing.Item, day: Day) -> dict[str, Any]:
+    return row | {
+        "document": mask(row["document"]),
+        "days_late": days_late(row["oldest_due_on"], day.today),
+    }
+
+
+async def _export(
+    caller: Caller, wanted: Filters, sort: Sort, kind: exporting.Format, lang: Lang
+) -> Response:
+    """All of the list as one file, made whole before the first byte of it is sent."""
+    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed when all of it is sent
+    try:
+        async with caller.uow() as uow:
+            day = await looked_at(uow)
+            await delinquency.without_jit(uow.connection)
+            query = delinquency.in_order(delinquency.late_rows(day, wanted), sort, None, None)
+            rows = await _write(uow, query, day, exporting.writer(kind, file, _COLUMNS, lang))
+            asked = {name: value for name, value in asdict(wanted).items() if value is not None}
+            data = {"format": kind, "rows": rows, "filters": asked}
+            await uow.audit("delinquency.exported", "delinquency", data)
+    except exporting.TooManyRows as error:
+        file.close()
+        raise conflict("too-many-rows", "Too many rows for a worksheet", str(error)) from error
+    except BaseException:
+        file.close()
+        raise
+    size = file.tell()
+    file.seek(0)
+    return StreamingResponse(
+        iter(lambda: file.read(1 << 16), b""),
+        media_type=exporting.MEDIA_TYPES[kind],
+        headers={
+            "Content-Disposition": f'attachment; filename="delinquency-{day.today}.{kind}"',
+            "Content-Length": str(size),
+        },
+        background=BackgroundTask(file.close),
+    )
+
+
+async def _write(uow: Uow, query: Select[Any], day: Day, writer: exporting.Writer) -> int:
+    rows = 0
+    async for batch in _batches(uow, query):
+        told = [_told(row, day) for row in batch]
+        await asyncio.to_thread(writer.write, told)
+        rows += len(told)
+    await asyncio.to_thread(writer.close)
+    return rows
+
+
+async def _batches(uow: Uow, query: Select[Any]) -> AsyncIterator[list[listing.Item]]:
+    async with uow.connection.stream(query) as found:
+        async for part in found.mappings().partitions(BATCH):
+            yield [dict(row) for row in part]

@@ -1,0 +1,412 @@
+"""Who is late, read from an index of what is owed: nothing is kept that could lie.
+
+Late is ladder rule 1, put as the last due date that is overdue under each policy. Principal only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Date,
+    Select,
+    TableValuedAlias,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.store.renegotiation import agreements, disputes
+from api.store.tables import contracts, holds, invoices, logins, plans, promises, subscribers
+from billing.ageing import BUCKETS
+
+UNPAID_CENTS = invoices.c.amount_cents - invoices.c.paid_cents - invoices.c.discount_cents
+# Literal, so that the index of what is owed serves however the statement was prepared.
+_OWED: ColumnElement[bool] = literal_column("invoices.state in ('open', 'disputed')")
+_OPEN: ColumnElement[bool] = literal_column("invoices.state = 'open'")
+_DISPUTED: ColumnElement[bool] = literal_column("invoices.state = 'disputed'")
+_NO_JIT = text("set local jit = off")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The local day that is looked at.
+
+    Attributes:
+        now: the instant.
+        late_until: by policy, the last due date that is overdue.
+    """
+
+    now: datetime
+    late_until: Mapping[str, date]
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which late contracts are wanted; None: whichever."""
+
+    search: str | None = None
+    bucket: str | None = None
+    region: str | None = None
+    plan_id: int | None = None
+    level: str | None = None
+    step: str | None = None
+    policy: str | None = None
+    min_debt_cents: int | None = None
+    max_debt_cents: int | None = None
+    promise: bool | None = None
+    agreement: bool | None = None
+    dispute: bool | None = None
+    exempt: bool | None = None
+
+
+def region() -> ColumnElement[str]:
+    """The region of a contract; all are in one until contracts have an address."""
+    return literal("")
+
+
+async def without_jit(connection: AsyncConnection) -> None:
+    """Compiling these short queries would take longer than answering them."""
+    await connection.execute(_NO_JIT)
+
+
+def summary(day: Day) -> Select[Any]:
+    """Late contracts counted and summed by region, plan, level, step and bucket.
+
+    Also those that are not late, with a null bucket, where late debt is disputed or renegotiated.
+    """
+    owed, moved = _owed(day, by_age=True), _renegotiated(day)
+    every = owed.outerjoin(moved, owed.c.contract_id == moved.c.contract_id, full=True)
+    number = func.coalesce(owed.c.contract_id, moved.c.contract_id)
+    bucket = _bucket(owed.c.oldest_due_on, day.today)
+    kinds = (region(), contracts.c.plan_id, plans.c.name, contracts.c.level, step(), bucket)
+    names = ("region", "plan_id", "plan", "level", "step", "bucket")
+    sums = {
+        "contracts": func.count(owed.c.oldest_due_on),
+        "debt_cents": func.sum(owed.c.debt_cents),
+        "disputed_cents": func.sum(owed.c.disputed_cents),
+        "renegotiated_cents": func.sum(moved.c.cents),
+        **{f"aged_{n}": func.sum(owed.c[f"aged_{n}"]) for n in range(len(BUCKETS))},
+    }
+    return (
+        select(
+            *(kind.label(name) for kind, name in zip(kinds, names, strict=True)),
+            *(_cents(total).label(name) for name, total in sums.items()),
+        )
+        .select_from(
+            every.join(contracts, contracts.c.id == number).join(
+                plans, plans.c.id == contracts.c.plan_id
+            )
+        )
+        .group_by(*(literal_column(str(n + 1)) for n in range(len(kinds))))
+    )
+
+
+def late_rows(day: Day, wanted: Filters) -> Select[Any]:
+    """The late contracts, each in the bucket of its oldest invoice, with what stands for it."""
+    owed = _owed(day, by_age=False)
+    flags = _flags(day)
+    query = (
+        select(
+            contracts.c.id.label("contract_id"),
+            contracts.c.subscriber_id,
+            subscribers.c.name,
+            subscribers.c.document,
+            logins.c.username,
+            contracts.c.plan_id,
+            plans.c.name.label("plan"),
+            region().label("region"),
+            contracts.c.policy,
+            contracts.c.level,
+            step().label("step"),
+            contracts.c.ended_on,
+            _bucket(owed.c.oldest_due_on, day.today).label("bucket"),
+            owed.c.oldest_due_on,
+            owed.c.invoices,
+            owed.c.debt_cents,
+            func.coalesce(owed.c.disputed_cents, 0).label("disputed_cents"),
+            *(condition.label(name) for name, condition in flags.items()),
+        )
+        .select_from(owed)
+        .join(contracts, contracts.c.id == owed.c.contract_id)
+        .join(subscribers, subscribers.c.id == contracts.c.subscriber_id)
+        .join(plans, plans.c.id == contracts.c.plan_id)
+        .outerjoin(logins, logins.c.contract_id == contracts.c.id)
+        .where(owed.c.debt_cents > 0)
+    )
+    return query.where(*_conditions(owed, day, wanted, flags))
+
+
+def in_order(
+    query: Select[Any], sort: str, after: Sequence[Any] | None, limit: int | None
+) -> Select[Any]:
+    """The rows after a key, in order: most debt first, latest first, or by name; then by number.
+
+    A row is passed over or met twice only if what it is sorted by changes meanwhile.
+    """
+    columns = query.selected_columns
+    number = columns["contract_id"]
+    if sort == "debt":
+        ways: tuple[ColumnElement[Any], ...] = (-columns["debt_cents"], number)
+    else:
+        ways = (columns[{"days_late": "oldest_due_on", "name": "name"}[sort]], number)
+    if after is not None:
+        key = [-after[0] if sort == "debt" else after[0], after[1]]
+        last = (literal(value, way.type) for value, way in zip(key, ways, strict=True))
+        query = query.where(tuple_(*ways) > tuple_(*last))
+    return query.order_by(*ways).limit(limit)
+
+
+def promise_rows(day: Day, due: str | None) -> Select[Any]:
+    """Promises whose debt is unpaid: `today`, later in the `week`, `later`, or `overdue`."""
+    sunday = day.today.toordinal() + 6 - day.today.weekday()
+    week_end = date.fromordinal(sunday)
+    until = promises.c.until_on
+    when = case(
+        (until < day.today, "overdue"),
+        (until == day.today, "today"),
+        (until <= week_end, "week"),
+        else_="later",
+    )
+    unpaid = (
+        select(_cents(func.sum(UNPAID_CENTS)))
+        .where(invoices.c.id == func.any(promises.c.debt_invoice_ids), _OPEN)
+        .scalar_subquery()
+    )
+    asked = select(
+        promises.c.id,
+        promises.c.contract_id,
+        subscribers.c.name,
+        promises.c.until_on,
+        promises.c.state,
+        promises.c.author,
+        when.label("due"),
+        unpaid.label("unpaid_cents"),
+    )
+    found = (
+        asked.join(contracts, contracts.c.id == promises.c.contract_id)
+        .join(subscribers, subscribers.c.id == contracts.c.subscriber_id)
+        .where(literal_column("promises.state in ('running', 'broken')"), unpaid > 0)
+    )
+    return found.where(when == due) if due is not None else found
+
+
+def agreement_rows(due_until: date) -> Select[Any]:
+    """Running agreements whose first unpaid part is due until `due_until`, or was."""
+    part = _each(agreements.c.invoice_ids)
+    first = (
+        select(
+            func.min(invoices.c.due_on).label("due_on"),
+            _cents(func.sum(UNPAID_CENTS).filter(invoices.c.due_on <= due_until)).label("cents"),
+            _cents(func.sum(UNPAID_CENTS)).label("left_cents"),
+        )
+        .select_from(part.join(invoices, invoices.c.id == part.c.id))
+        .where(_OPEN, UNPAID_CENTS > 0)
+        .lateral("first")
+    )
+    return (
+        select(
+            agreements.c.id,
+            agreements.c.contract_id,
+            subscribers.c.name,
+            first.c.due_on,
+            first.c.cents.label("due_cents"),
+            first.c.left_cents,
+        )
+        .select_from(agreements)
+        .join(contracts, contracts.c.id == agreements.c.contract_id)
+        .join(subscribers, subscribers.c.id == contracts.c.subscriber_id)
+        .join(first, first.c.due_on <= due_until)
+        .where(literal_column("agreements.state = 'running'"))
+    )
+
+
+async def owed_by_due_date(connection: AsyncConnection) -> dict[date, int]:
+    """Unpaid principal of open invoices, by due date."""
+    rows = await connection.execute(
+        select(invoices.c.due_on, _cents(func.sum(UNPAID_CENTS)))
+        .where(_OWED, _OPEN)
+        .group_by(invoices.c.due_on)
+    )
+    return {due_on: cents for due_on, cents in rows if cents}
+
+
+async def instalments_by_due_date(connection: AsyncConnection) -> dict[date, int]:
+    """What of it is owed under agreements that run, by due date."""
+    part = _each(agreements.c.invoice_ids)
+    rows = await connection.execute(
+        select(invoices.c.due_on, _cents(func.sum(UNPAID_CENTS)))
+        .select_from(agreements)
+        .join(part, literal_column("true"))
+        .join(invoices, invoices.c.id == part.c.id)
+        .where(literal_column("agreements.state = 'running'"), _OPEN)
+        .group_by(invoices.c.due_on)
+    )
+    return {due_on: cents for due_on, cents in rows if cents}
+
+
+async def late_cents(connection: AsyncConnection, day: Day) -> int:
+    """Principal of all that is late."""
+    owed = _owed(day, by_age=False)
+    total: int = await connection.scalar(select(_cents(func.sum(owed.c.debt_cents)))) or 0
+    return total
+
+
+def step() -> ColumnElement[str]:
+    """The step of the ladder that a contract is on; `none` before the first."""
+    return func.coalesce(contracts.c.rungs[-1]["level"].astext, "none")
+
+
+def _owed(day: Day, *, by_age: bool) -> CTE:
+    """What each contract owes late: one row of the index for each invoice, one here for all."""
+    aged = {
+        f"aged_{n}": func.sum(UNPAID_CENTS).filter(_OPEN, _between(*bucket.due_between(day.today)))
+        for n, bucket in enumerate(BUCKETS)
+    }
+    query = (
+        select(
+            invoices.c.contract_id,
+            func.min(invoices.c.due_on).filter(_OPEN).label("oldest_due_on"),
+            func.count().filter(_OPEN).label("invoices"),
+            _cents(func.sum(UNPAID_CENTS).filter(_OPEN)).label("debt_cents"),
+            _cents(func.sum(UNPAID_CENTS).filter(_DISPUTED)).label("disputed_cents"),
+            *(total.label(name) for name, total in aged.items() if by_age),
+        )
+        .where(_OWED, UNPAID_CENTS > 0)
+        .group_by(invoices.c.contract_id)
+    )
+    return _overdue(query, day).cte("owed")
+
+
+def _renegotiated(day: Day) -> CTE:
+    """What of each contract's late debt a running agreement replaces."""
+    old = _each(agreements.c.old_invoice_ids)
+    query = (
+        select(agreements.c.contract_id, _cents(func.sum(UNPAID_CENTS)).label("cents"))
+        .select_from(agreements)
+        .join(old, literal_column("true"))
+        .join(invoices, invoices.c.id == old.c.id)
+        .where(
+            literal_column("agreements.state = 'running'"),
+            literal_column("invoices.state = 'renegotiated'"),
+        )
+        .group_by(agreements.c.contract_id)
+    )
+    return _overdue(query, day).cte("moved")
+
+
+def _each(numbers: ColumnElement[Any]) -> TableValuedAlias:
+    """A row for each number of an array; `id` is the number."""
+    return func.unnest(numbers).table_valued("id").render_derived()
+
+
+def _overdue(query: Select[Any], day: Day) -> Select[Any]:
+    """Only invoices that are overdue under their contract's policy."""
+    first_on, last_on = min(day.late_until.values()), max(day.late_until.values())
+    query = query.where(invoices.c.due_on <= last_on)
+    if first_on == last_on:
+        return query
+    # Policies differ by the days that banks take: only what was due in between is looked up.
+    until = case(
+        *((contracts.c.policy == name, cast(on, Date)) for name, on in day.late_until.items()),
+        else_=cast(last_on, Date),
+    )
+    own = select(contracts.c.id).where(
+        contracts.c.id == invoices.c.contract_id, invoices.c.due_on <= until
+    )
+    return query.where(or_(invoices.c.due_on <= first_on, own.exists()))
+
+
+def _bucket(due_on: ColumnElement[Any], today: date) -> ColumnElement[Any]:
+    # From the youngest on: whatever is due since the first day of a bucket is in it.
+    return case(
+        *(
+            (due_on >= first_on, bucket.name)
+            for bucket in BUCKETS
+            if (first_on := bucket.due_between(today)[0]) is not None
+        ),
+        (due_on.is_not(None), BUCKETS[-1].name),
+        else_=None,
+    )
+
+
+def _between(first_on: date | None, last_on: date) -> ColumnElement[bool]:
+    until = invoices.c.due_on <= last_on
+    return until if first_on is None else and_(invoices.c.due_on >= first_on, until)
+
+
+def _flags(day: Day) -> dict[str, ColumnElement[bool]]:
+    """What stands beside the debt of a contract."""
+    tables = {
+        "promise": (
+            promises,
+            literal_column("promises.state = 'running'") & (promises.c.until_on >= day.today),
+        ),
+        "agreement": (agreements, literal_column("agreements.state = 'running'")),
+        "dispute": (disputes, literal_column("disputes.state = 'open'")),
+        "exempt": (holds, holds.c.expires_at > day.now),
+    }
+    return {
+        name: select(table.c.id)
+        .where(table.c.contract_id == contracts.c.id, condition)
+        .correlate(contracts)
+        .exists()
+        for name, (table, condition) in tables.items()
+    }
+
+
+def _conditions(
+    owed: CTE, day: Day, wanted: Filters, flags: Mapping[str, ColumnElement[bool]]
+) -> list[ColumnElement[bool]]:
+    equal = (
+        (wanted.bucket, _bucket(owed.c.oldest_due_on, day.today)),
+        (wanted.region, region()),
+        (wanted.plan_id, contracts.c.plan_id),
+        (wanted.level, contracts.c.level),
+        (wanted.step, step()),
+        (wanted.policy, contracts.c.policy),
+    )
+    found = [column == value for value, column in equal if value is not None]
+    if wanted.min_debt_cents is not None:
+        found.append(owed.c.debt_cents >= wanted.min_debt_cents)
+    if wanted.max_debt_cents is not None:
+        found.append(owed.c.debt_cents <= wanted.max_debt_cents)
+    for name, condition in flags.items():
+        asked = getattr(wanted, name)
+        if asked is not None:
+            found.append(condition if asked else ~condition)
+    if wanted.search is not None:
+        found.append(_found_by(wanted.search))
+    return found
+
+
+def _found_by(words: str) -> ColumnElement[bool]:
+    """By a part of the name, or the whole document, login or contract number."""
+    ways = [
+        subscribers.c.name.icontains(words, autoescape=True),
+        subscribers.c.document == "".join(c for c in words if c.isalnum()).upper(),
+        logins.c.username == words,
+    ]
+    if words.isascii() and words.isdecimal() and len(words) < 19:
+        ways.append(contracts.c.id == int(words))
+    return or_(*ways)
+
+
+def _cents(total: ColumnElement[Any]) -> ColumnElement[int]:
+    return cast(total, BigInteger)
