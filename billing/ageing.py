@@ -211,6 +211,13 @@ class Curve:
         """Whether anything was unpaid on that day, so that it says how much is paid."""
         return self.at_risk.get(days, 0) > 0
 
+    def share(self, days: int) -> tuple[int, int]:
+        """What was paid on that day of what was unpaid, from none (0, 1) to all of it."""
+        if not self.knows(days):
+            return 0, 1
+        # More may have gone back on a day than came in, but nobody expects that.
+        return min(self.at_risk[days], max(0, self.paid.get(days, 0))), self.at_risk[days]
+
 
 def curves(history: History, today: date) -> dict[date, Curve]:
     """A curve for each month of due dates."""
@@ -299,20 +306,19 @@ def _coming(
     owed: Mapping[date, int], curve: Curve, pooled: Curve, today: date, days: int
 ) -> list[int]:
     """Parts of cents that come in on each day."""
+    shares = [
+        (curve if curve.knows(day) else pooled).share(day) for day in range(EARLIEST, LATEST + 1)
+    ]
     coming = [0] * days
     for due_on, cents in owed.items():
         rest = cents * PARTS
         age = days_late(due_on, today)
         for day in range(max(0, EARLIEST - age), min(days, LATEST - age + 1)):
-            known = curve if curve.knows(age + day) else pooled
-            at_risk = known.at_risk.get(age + day, 0)
-            if at_risk <= 0:
-                continue
-            # More may have gone back on a day than came in, but nobody expects that.
-            paid = min(at_risk, max(0, known.paid.get(age + day, 0)))
-            part = rest * paid // at_risk
-            coming[day] += part
-            rest -= part
+            paid, at_risk = shares[age + day - EARLIEST]
+            if paid:
+                part = rest * paid // at_risk
+                coming[day] += part
+                rest -= part
     return coming
 
 

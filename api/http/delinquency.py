@@ -2,7 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import IO, Annotated, Any, Literal
@@ -27,10 +28,12 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.sentences import Lang
 from api.store import delinquency, listing
-from api.store.delinquency import Day, Filters
+from api.store.delinquency import Day, Filters, Group
 from api.store.uow import Uow
 from billing.ageing import (
     BUCKETS,
+    Bucket,
+    bucket_of,
     days_late,
     late_until,
 )
@@ -119,15 +122,17 @@ def _filters(
 async def read_delinquency(caller: Reader) -> models.DelinquencyAnswer:
     async with caller.uow() as uow:
         day = await looked_at(uow)
-        rows = await _rows(uow, delinquency.summary(day), caller)
-    total = _sums(rows)
+        await delinquency.without_jit(uow.connection)
+        groups = await delinquency.groups(uow.connection, day)
+        late = await delinquency.late_by_due_date(uow.connection, day)
+    total = _sums(groups)
     return models.DelinquencyAnswer(
         today=day.today,
         total=models.Sums(**total),
-        buckets=total["buckets"],
-        by_region=[models.RegionSums(**item) for item in _grouped(rows, "region")],
-        by_plan=[models.PlanSums(**item) for item in _grouped(rows, "plan_id", "plan")],
-        by_step=[models.StepSums(**item) for item in _grouped(rows, "step")],
+        buckets=_aged(total["buckets"], late, day),
+        by_region=[models.RegionSums(**item) for item in _grouped(groups, "region")],
+        by_plan=[models.PlanSums(**item) for item in _grouped(groups, "plan_id", "plan")],
+        by_step=[models.StepSums(**item) for item in _grouped(groups, "step")],
     )
 
 
@@ -191,38 +196,48 @@ async def _rows(uow: Uow, query: Select[Any], caller: Caller) -> list[listing.It
     return await listing.rows_of(uow.connection, query, caller.house.settings.zone)
 
 
-def _sums(rows: Iterable[listing.Item]) -> dict[str, Any]:
-    rows = list(rows)
+def _sums(groups: Iterable[Group]) -> dict[str, Any]:
+    groups = list(groups)
 
-    def total(name: str, bucket: str | None = None) -> int:
-        return sum(row[name] or 0 for row in rows if bucket in (None, row["bucket"]))
+    def bucket(of: Bucket) -> models.BucketSums:
+        own = [group for group in groups if group.bucket == of.name]
+        return models.BucketSums(
+            bucket=of.name,
+            least_days=of.least_days,
+            most_days=of.most_days,
+            contracts=sum(group.contracts for group in own),
+            debt_cents=sum(group.debt_cents for group in own),
+        )
 
     return {
-        "contracts": total("contracts"),
-        "debt_cents": total("debt_cents"),
-        "disputed_cents": total("disputed_cents"),
-        "renegotiated_cents": total("renegotiated_cents"),
-        "buckets": [
-            models.BucketSums(
-                bucket=bucket.name,
-                least_days=bucket.least_days,
-                most_days=bucket.most_days,
-                contracts=total("contracts", bucket.name),
-                debt_cents=total("debt_cents", bucket.name),
-                principal_cents=total(f"aged_{n}"),
-            )
-            for n, bucket in enumerate(BUCKETS)
-        ],
+        "contracts": sum(group.contracts for group in groups),
+        "debt_cents": sum(group.debt_cents for group in groups),
+        "disputed_cents": sum(group.disputed_cents for group in groups),
+        "renegotiated_cents": sum(group.renegotiated_cents for group in groups),
+        "buckets": [bucket(of) for of in BUCKETS],
     }
 
 
-def _grouped(rows: list[listing.Item], *names: str) -> Iterator[dict[str, Any]]:
+def _grouped(groups: Iterable[Group], *names: str) -> Iterator[dict[str, Any]]:
     """The sums of each group, by its names in their order."""
-    groups: dict[tuple[Any, ...], list[listing.Item]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in names), []).append(row)
-    for key in sorted(groups):
-        yield dict(zip(names, key, strict=True)) | _sums(groups[key])
+    by_key: dict[tuple[Any, ...], list[Group]] = {}
+    for group in groups:
+        by_key.setdefault(tuple(getattr(group, name) for name in names), []).append(group)
+    for key in sorted(by_key):
+        yield dict(zip(names, key, strict=True)) | _sums(by_key[key])
+
+
+def _aged(
+    buckets: Iterable[models.BucketSums], late: Mapping[date, int], day: Day
+) -> list[models.AgedBucket]:
+    """The buckets, with the late principal of each age whoever owes it."""
+    cents = Counter[str]()
+    for due_on, principal_cents in late.items():
+        cents[bucket_of(due_on, day.today).name] += principal_cents
+    return [
+        models.AgedBucket(**item.model_dump(), principal_cents=cents[item.bucket])
+        for item in buckets
+    ]
 
 
 def _told(row: listing.Item, day: Day) -> dict[str, Any]:

@@ -18,8 +18,8 @@ _BUCKET = {
     "most_days": 30,
     "contracts": 2,
     "debt_cents": 29970,
-    "principal_cents": 19980,
 }
+_AGED = _BUCKET | {"principal_cents": 19980}
 _SUMS = {
     "contracts": 2,
     "debt_cents": 29970,
@@ -30,10 +30,7 @@ _SUMS = {
 
 
 class BucketSums(BaseModel):
-    """One age. `contracts` and `debt_cents` (all their late debt) are by each one's oldest invoice.
-
-    `principal_cents` is by the age of each invoice. Both add up to the same total.
-    """
+    """The contracts whose oldest late invoice has this age, and all their late debt."""
 
     model_config = _example(**_BUCKET)
 
@@ -42,6 +39,13 @@ class BucketSums(BaseModel):
     most_days: int | None = Field(description="null: no end")
     contracts: int
     debt_cents: int
+
+
+class AgedBucket(BucketSums):
+    """Also the late principal of this age, whoever owes it. Both sums have one total."""
+
+    model_config = _example(**_AGED)
+
     principal_cents: int
 
 
@@ -53,7 +57,7 @@ class Sums(BaseModel):
     contracts: int
     debt_cents: int
     disputed_cents: int
-    renegotiated_cents: int = Field(description="late debt that a running agreement replaces")
+    renegotiated_cents: int = Field(description="principal that running agreements took over")
     buckets: list[BucketSums]
 
 
@@ -76,7 +80,7 @@ class DelinquencyAnswer(BaseModel):
     model_config = _example(
         today="2026-09-28",
         total=_SUMS,
-        buckets=[_BUCKET],
+        buckets=[_AGED],
         by_region=[_SUMS | {"region": ""}],
         by_plan=[_SUMS | {"plan_id": 1, "plan": "Fibra 300"}],
         by_step=[_SUMS | {"step": "walled"}],
@@ -84,7 +88,7 @@ class DelinquencyAnswer(BaseModel):
 
     today: date
     total: Sums
-    buckets: list[BucketSums] = Field(description="those of `total`")
+    buckets: list[AgedBucket] = Field(description="those of `total`, with each age's own principal")
     by_region: list[RegionSums]
     by_plan: list[PlanSums]
     by_step: list[StepSums]

@@ -94,7 +94,7 @@ async def read_dso(
         day = await looked_at(uow)
         await delinquency.without_jit(uow.connection)
         unpaid_cents = sum((await delinquency.owed_by_due_date(uow.connection)).values())
-        late_cents = await delinquency.late_cents(uow.connection, day)
+        late_cents = sum((await delinquency.late_by_due_date(uow.connection, day)).values())
         first_on = day.today - timedelta(days=days - 1)
         due_cents = await recovery.fell_due(uow.connection, first_on, day.today)
     found = outstanding(unpaid_cents, late_cents, due_cents, days)

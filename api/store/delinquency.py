@@ -13,19 +13,22 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Date,
+    Label,
     Select,
     TableValuedAlias,
-    and_,
     case,
     cast,
+    column,
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
     text,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.renegotiation import agreements, disputes
@@ -58,6 +61,21 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Contracts of one region, plan, step and bucket (None: not late), and their cents."""
+
+    region: str
+    plan_id: int
+    plan: str
+    step: str
+    bucket: str | None
+    contracts: int = 0
+    debt_cents: int = 0
+    disputed_cents: int = 0
+    renegotiated_cents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Which late contracts are wanted; None: whichever."""
 
@@ -86,42 +104,36 @@ async def without_jit(connection: AsyncConnection) -> None:
     await connection.execute(_NO_JIT)
 
 
-def summary(day: Day) -> Select[Any]:
-    """Late contracts counted and summed by region, plan, level, step and bucket.
-
-    Also those that are not late, with a null bucket, where late debt is disputed or renegotiated.
-    """
-    owed, moved = _owed(day, by_age=True), _renegotiated(day)
-    every = owed.outerjoin(moved, owed.c.contract_id == moved.c.contract_id, full=True)
-    number = func.coalesce(owed.c.contract_id, moved.c.contract_id)
-    bucket = _bucket(owed.c.oldest_due_on, day.today)
-    kinds = (region(), contracts.c.plan_id, plans.c.name, contracts.c.level, step(), bucket)
-    names = ("region", "plan_id", "plan", "level", "step", "bucket")
-    sums = {
-        "contracts": func.count(owed.c.oldest_due_on),
-        "debt_cents": func.sum(owed.c.debt_cents),
-        "disputed_cents": func.sum(owed.c.disputed_cents),
-        "renegotiated_cents": func.sum(moved.c.cents),
-        **{f"aged_{n}": func.sum(owed.c[f"aged_{n}"]) for n in range(len(BUCKETS))},
-    }
-    return (
-        select(
-            *(kind.label(name) for kind, name in zip(kinds, names, strict=True)),
-            *(_cents(total).label(name) for name, total in sums.items()),
-        )
-        .select_from(
-            every.join(contracts, contracts.c.id == number).join(
-                plans, plans.c.id == contracts.c.plan_id
-            )
-        )
-        .group_by(*(literal_column(str(n + 1)) for n in range(len(kinds))))
+async def groups(connection: AsyncConnection, day: Day) -> list[Group]:
+    """Late contracts counted and summed; disputed and renegotiated debt beside them."""
+    owed, disputed, moved = _owed(day), _disputed(day), _renegotiated()
+    late = _grouped(owed, _bucket(owed.c.oldest_due_on, day.today))
+    told = (
+        late.add_columns(func.count().label("contracts"), _sum(owed.c.debt_cents, "debt_cents")),
+        _grouped(disputed, null()).add_columns(_sum(disputed.c.cents, "disputed_cents")),
+        _grouped(moved, null()).add_columns(_sum(moved.c.cents, "renegotiated_cents")),
     )
+    return [Group(**row) for query in told for row in (await connection.execute(query)).mappings()]
+
+
+async def late_by_due_date(connection: AsyncConnection, day: Day) -> dict[date, int]:
+    """Principal that is late, by due date."""
+    query = select(invoices.c.due_on, _sum(UNPAID_CENTS, "cents"))
+    query = query.where(_OWED, _OPEN, UNPAID_CENTS > 0).group_by(invoices.c.due_on)
+    rows = await connection.execute(_overdue(query, day))
+    return {row.due_on: row.cents for row in rows}
 
 
 def late_rows(day: Day, wanted: Filters) -> Select[Any]:
     """The late contracts, each in the bucket of its oldest invoice, with what stands for it."""
-    owed = _owed(day, by_age=False)
-    flags = _flags(day)
+    owed, flags = _owed(day), _flags(day)
+    # Of the rows that are shown only.
+    disputed = _overdue(
+        select(func.coalesce(_cents(func.sum(UNPAID_CENTS)), 0)).where(
+            invoices.c.contract_id == owed.c.contract_id, _DISPUTED
+        ),
+        day,
+    ).correlate(owed)
     query = (
         select(
             contracts.c.id.label("contract_id"),
@@ -140,7 +152,7 @@ def late_rows(day: Day, wanted: Filters) -> Select[Any]:
             owed.c.oldest_due_on,
             owed.c.invoices,
             owed.c.debt_cents,
-            func.coalesce(owed.c.disputed_cents, 0).label("disputed_cents"),
+            disputed.scalar_subquery().label("disputed_cents"),
             *(condition.label(name) for name, condition in flags.items()),
         )
         .select_from(owed)
@@ -148,7 +160,6 @@ def late_rows(day: Day, wanted: Filters) -> Select[Any]:
         .join(subscribers, subscribers.c.id == contracts.c.subscriber_id)
         .join(plans, plans.c.id == contracts.c.plan_id)
         .outerjoin(logins, logins.c.contract_id == contracts.c.id)
-        .where(owed.c.debt_cents > 0)
     )
     return query.where(*_conditions(owed, day, wanted, flags))
 
@@ -261,54 +272,55 @@ async def instalments_by_due_date(connection: AsyncConnection) -> dict[date, int
     return {due_on: cents for due_on, cents in rows if cents}
 
 
-async def late_cents(connection: AsyncConnection, day: Day) -> int:
-    """Principal of all that is late."""
-    owed = _owed(day, by_age=False)
-    total: int = await connection.scalar(select(_cents(func.sum(owed.c.debt_cents)))) or 0
-    return total
-
-
 def step() -> ColumnElement[str]:
     """The step of the ladder that a contract is on; `none` before the first."""
     return func.coalesce(contracts.c.rungs[-1]["level"].astext, "none")
 
 
-def _owed(day: Day, *, by_age: bool) -> CTE:
+def _owed(day: Day) -> CTE:
     """What each contract owes late: one row of the index for each invoice, one here for all."""
-    aged = {
-        f"aged_{n}": func.sum(UNPAID_CENTS).filter(_OPEN, _between(*bucket.due_between(day.today)))
-        for n, bucket in enumerate(BUCKETS)
-    }
-    query = (
-        select(
-            invoices.c.contract_id,
-            func.min(invoices.c.due_on).filter(_OPEN).label("oldest_due_on"),
-            func.count().filter(_OPEN).label("invoices"),
-            _cents(func.sum(UNPAID_CENTS).filter(_OPEN)).label("debt_cents"),
-            _cents(func.sum(UNPAID_CENTS).filter(_DISPUTED)).label("disputed_cents"),
-            *(total.label(name) for name, total in aged.items() if by_age),
-        )
-        .where(_OWED, UNPAID_CENTS > 0)
-        .group_by(invoices.c.contract_id)
+    query = select(
+        invoices.c.contract_id,
+        func.min(invoices.c.due_on).label("oldest_due_on"),
+        func.count().label("invoices"),
+        _sum(UNPAID_CENTS, "debt_cents"),
     )
+    query = query.where(_OWED, _OPEN, UNPAID_CENTS > 0).group_by(invoices.c.contract_id)
     return _overdue(query, day).cte("owed")
 
 
-def _renegotiated(day: Day) -> CTE:
-    """What of each contract's late debt a running agreement replaces."""
-    old = _each(agreements.c.old_invoice_ids)
+def _disputed(day: Day) -> CTE:
+    """What of each contract's late debt is disputed."""
+    query = select(invoices.c.contract_id, _sum(UNPAID_CENTS, "cents"))
+    query = query.where(_DISPUTED, UNPAID_CENTS > 0).group_by(invoices.c.contract_id)
+    return _overdue(query, day).cte("disputed")
+
+
+def _renegotiated() -> CTE:
+    """The principal that running agreements took over, as it stood when they were offered."""
+    old = func.jsonb_array_elements(agreements.c.simulation["owed"])
+    part = old.table_valued(column("old", JSONB)).render_derived()
+    cents = cast(part.c.old["principal_cents"].astext, BigInteger)
     query = (
-        select(agreements.c.contract_id, _cents(func.sum(UNPAID_CENTS)).label("cents"))
+        select(agreements.c.contract_id, _sum(cents, "cents"))
         .select_from(agreements)
-        .join(old, literal_column("true"))
-        .join(invoices, invoices.c.id == old.c.id)
-        .where(
-            literal_column("agreements.state = 'running'"),
-            literal_column("invoices.state = 'renegotiated'"),
-        )
-        .group_by(agreements.c.contract_id)
+        .join(part, literal_column("true"))
+        .where(literal_column("agreements.state = 'running'"))
     )
-    return _overdue(query, day).cte("moved")
+    return query.group_by(agreements.c.contract_id).cte("moved")
+
+
+def _grouped(of: CTE, bucket: ColumnElement[Any]) -> Select[Any]:
+    """Rows of contracts by what they are told by."""
+    kinds = (region(), contracts.c.plan_id, plans.c.name, step(), bucket)
+    names = ("region", "plan_id", "plan", "step", "bucket")
+    return (
+        select(*(kind.label(name) for kind, name in zip(kinds, names, strict=True)))
+        .select_from(of)
+        .join(contracts, contracts.c.id == of.c.contract_id)
+        .join(plans, plans.c.id == contracts.c.plan_id)
+        .group_by(*(literal_column(str(n + 1)) for n in range(len(kinds))))
+    )
 
 
 def _each(numbers: ColumnElement[Any]) -> TableValuedAlias:
@@ -344,11 +356,6 @@ def _bucket(due_on: ColumnElement[Any], today: date) -> ColumnElement[Any]:
         (due_on.is_not(None), BUCKETS[-1].name),
         else_=None,
     )
-
-
-def _between(first_on: date | None, last_on: date) -> ColumnElement[bool]:
-    until = invoices.c.due_on <= last_on
-    return until if first_on is None else and_(invoices.c.due_on >= first_on, until)
 
 
 def _flags(day: Day) -> dict[str, ColumnElement[bool]]:
@@ -410,3 +417,7 @@ def _found_by(words: str) -> ColumnElement[bool]:
 
 def _cents(total: ColumnElement[Any]) -> ColumnElement[int]:
     return cast(total, BigInteger)
+
+
+def _sum(cents: ColumnElement[Any], name: str) -> Label[int]:
+    return _cents(func.sum(cents)).label(name)

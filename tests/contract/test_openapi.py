@@ -37,6 +37,7 @@ PROMISED = {
     "GET /api/v1/invoices",
     "GET /api/v1/sessions",
     "GET /api/v1/contracts/{id}/usage",
+    "GET /api/v1/delinquency",
     "POST /api/v1/clock",
     "GET /api/v1/metrics/restore",
     "POST /webhooks/{provider}",
@@ -84,6 +85,7 @@ LISTS = {
     "plans", "nas", "subscribers", "contracts", "invoices", "payments", "sessions", "notices",
     "actions", "audit", "operators", "products", "billing-runs", "parked-invoices",
     "agreements", "disputes", "pauses", "promises",
+    "delinquency/promises", "delinquency/agreements",
 }  # fmt: skip
 
 
