@@ -102,6 +102,7 @@ async def test_every_change_is_followed(
     assert await told(house) == found
     async with house.store.reading() as connection:
         assert await connection.scalar(text("select count(*) from recovery_news")) == 0
+    async with house.store.reading() as connection:
         assert await verify(house, connection) == []
 
 
