@@ -1,17 +1,13 @@
 """Who is late: by age, region, plan and step of the ladder; the list behind it, and its export."""
 
-import asyncio
-import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy import Select
-from starlette.background import BackgroundTask
 
 from api import exporting
 from api.http import answers, fields
@@ -23,10 +19,10 @@ from api.http.cursor import (
     encode_key,
 )
 from api.http.ladder import AcceptLanguage, AskedLang, spoken
-from api.http.problems import conflict, responses
+from api.http.late_export import export, told
+from api.http.problems import responses
 from api.http.security import Caller, require
 from api.operators import Permission
-from api.sentences import Lang
 from api.store import delinquency, listing
 from api.store.delinquency import Day, Filters, Group
 from api.store.uow import Uow
@@ -34,10 +30,7 @@ from billing.ageing import (
     BUCKETS,
     Bucket,
     bucket_of,
-    days_late,
-    late_until,
 )
-from billing.documents import mask
 
 router = APIRouter(tags=["delinquency"], responses=responses(401, 403, 422, 503))
 
@@ -46,7 +39,6 @@ Step = Literal["none", "reduced", "walled", "blocked"]
 Sort = Literal["debt", "days_late", "name"]
 Cents = Annotated[int | None, Query(ge=0, le=fields.MONEY_MAX)]
 
-BATCH = 1_000
 
 _KEYS: dict[Sort, tuple[str, type]] = {
     "debt": ("debt_cents", int),
@@ -55,27 +47,6 @@ _KEYS: dict[Sort, tuple[str, type]] = {
 }
 # A name of 200 letters in a cursor.
 _CURSOR_MAX = 2_000
-_COLUMNS = (
-    exporting.Column("contract_id", "number", "Contrato", "Contract"),
-    exporting.Column("name", "text", "Assinante", "Subscriber"),
-    exporting.Column("document", "text", "CPF/CNPJ", "Document"),
-    exporting.Column("username", "text", "Login", "Login"),
-    exporting.Column("plan", "text", "Plano", "Plan"),
-    exporting.Column("region", "text", "Região", "Region"),
-    exporting.Column("policy", "text", "Política", "Policy"),
-    exporting.Column("level", "text", "Nível", "Level"),
-    exporting.Column("step", "text", "Etapa", "Step"),
-    exporting.Column("bucket", "text", "Faixa de atraso", "Bucket"),
-    exporting.Column("days_late", "number", "Dias de atraso", "Days late"),
-    exporting.Column("oldest_due_on", "day", "Vencimento mais antigo", "Oldest due date"),
-    exporting.Column("invoices", "number", "Faturas em atraso", "Late invoices"),
-    exporting.Column("debt_cents", "cents", "Dívida (R$)", "Debt (BRL)"),
-    exporting.Column("disputed_cents", "cents", "Contestado (R$)", "Disputed (BRL)"),
-    exporting.Column("promise", "flag", "Promessa", "Promise"),
-    exporting.Column("agreement", "flag", "Acordo", "Agreement"),
-    exporting.Column("dispute", "flag", "Contestação", "Dispute"),
-    exporting.Column("exempt", "flag", "Isento de corte", "Exempt"),
-)
 
 
 def _filters(
@@ -121,7 +92,7 @@ def _filters(
 )
 async def read_delinquency(caller: Reader) -> models.DelinquencyAnswer:
     async with caller.uow() as uow:
-        day = await looked_at(uow)
+        day = Day.at(await uow.desk())
         await delinquency.without_jit(uow.connection)
         groups = await delinquency.groups(uow.connection, day)
         late = await delinquency.late_by_due_date(uow.connection, day)
@@ -166,29 +137,21 @@ async def list_late(
     accepted: AcceptLanguage = "",
 ) -> Response:
     if format is not None:
-        return await _export(caller, wanted, sort, format, lang or spoken(accepted))
+        return await export(caller, wanted, sort, format, lang or spoken(accepted))
     kind, (column, of) = f"delinquency-{sort}", _KEYS[sort]
     key = decode_key(kind, after, (of, int)) if after is not None else None
     async with caller.uow() as uow:
-        day = await looked_at(uow)
+        day = Day.at(await uow.desk())
         # One row more than asked for tells whether there is a next page.
         query = delinquency.in_order(delinquency.late_rows(day, wanted), sort, key, limit + 1)
         rows = await _rows(uow, query, caller)
     shown = rows[:limit]
     last = shown[-1] if len(rows) > limit else None
     page = answers.Page[models.LateContract](
-        items=[models.LateContract(**_told(row, day)) for row in shown],
+        items=[models.LateContract(**told(row, day)) for row in shown],
         next=encode_key(kind, (last[column], last["contract_id"])) if last else None,
     )
     return JSONResponse(page.model_dump(mode="json"))
-
-
-async def looked_at(uow: Uow) -> Day:
-    """Today, and until which due date invoices are late under each policy."""
-    desk = await uow.desk()
-    today = desk.now.date()
-    until = {n: late_until(p, desk.calendar, today) for n, p in desk.policies.items()}
-    return Day(desk.now, until)
 
 
 async def _rows(uow: Uow, query: Select[Any], caller: Caller) -> list[listing.Item]:
@@ -238,59 +201,3 @@ def _aged(
         models.AgedBucket(**item.model_dump(), principal_cents=cents[item.bucket])
         for item in buckets
     ]
-
-
-def _told(row: listing.Item, day: Day) -> dict[str, Any]:
-    return row | {
-        "document": mask(row["document"]),
-        "days_late": days_late(row["oldest_due_on"], day.today),
-    }
-
-
-async def _export(
-    caller: Caller, wanted: Filters, sort: Sort, kind: exporting.Format, lang: Lang
-) -> Response:
-    """All of the list as one file, made whole before the first byte of it is sent."""
-    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed when all of it is sent
-    try:
-        async with caller.uow() as uow:
-            day = await looked_at(uow)
-            await delinquency.without_jit(uow.connection)
-            query = delinquency.in_order(delinquency.late_rows(day, wanted), sort, None, None)
-            rows = await _write(uow, query, day, exporting.writer(kind, file, _COLUMNS, lang))
-            asked = {name: value for name, value in asdict(wanted).items() if value is not None}
-            data = {"format": kind, "rows": rows, "filters": asked}
-            await uow.audit("delinquency.exported", "delinquency", data)
-    except exporting.TooManyRows as error:
-        file.close()
-        raise conflict("too-many-rows", "Too many rows for a worksheet", str(error)) from error
-    except BaseException:
-        file.close()
-        raise
-    size = file.tell()
-    file.seek(0)
-    return StreamingResponse(
-        iter(lambda: file.read(1 << 16), b""),
-        media_type=exporting.MEDIA_TYPES[kind],
-        headers={
-            "Content-Disposition": f'attachment; filename="delinquency-{day.today}.{kind}"',
-            "Content-Length": str(size),
-        },
-        background=BackgroundTask(file.close),
-    )
-
-
-async def _write(uow: Uow, query: Select[Any], day: Day, writer: exporting.Writer) -> int:
-    rows = 0
-    async for batch in _batches(uow, query):
-        told = [_told(row, day) for row in batch]
-        await asyncio.to_thread(writer.write, told)
-        rows += len(told)
-    await asyncio.to_thread(writer.close)
-    return rows
-
-
-async def _batches(uow: Uow, query: Select[Any]) -> AsyncIterator[list[listing.Item]]:
-    async with uow.connection.stream(query) as found:
-        async for part in found.mappings().partitions(BATCH):
-            yield [dict(row) for row in part]

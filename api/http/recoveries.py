@@ -10,16 +10,18 @@ from sqlalchemy import ColumnElement, Select
 from api.http import answers
 from api.http import delinquency_models as models
 from api.http.cursor import Window, decode, encode, window
-from api.http.delinquency import Reader, looked_at
+from api.http.delinquency import Reader
 from api.http.problems import responses
 from api.http.security import Caller
-from api.store import delinquency, listing, recovery
+from api.store import delinquency, listing, outlook, recovery
+from api.store.delinquency import Day
 from api.store.renegotiation import agreements
 from api.store.tables import promises
 from api.store.uow import Uow
-from billing.ageing import cohorts, curves, forecast, month_of, outstanding
+from billing.ageing import cohorts, month_of, outstanding
 from billing.agreement import lapses_after
 from billing.calendar import ONE_DAY
+from billing.cash_forecast import curves, forecast
 
 router = APIRouter(tags=["delinquency"], responses=responses(401, 403, 422, 503))
 
@@ -54,7 +56,7 @@ async def list_promises_due(
     due: Literal["overdue", "today", "week", "later"] | None = None,
 ) -> answers.Page[models.PromiseDue]:
     async with caller.uow() as uow:
-        query = delinquency.promise_rows(await looked_at(uow), due)
+        query = outlook.promise_rows(Day.at(await uow.desk()), due)
         rows, last = await _page(uow, "delinquency-promises", query, promises.c.id, asked, caller)
     return answers.Page(items=[models.PromiseDue(**row) for row in rows], next=last)
 
@@ -71,7 +73,7 @@ async def list_agreements_at_risk(
     async with caller.uow() as uow:
         desk = await uow.desk()
         today = desk.now.date()
-        query = delinquency.agreement_rows(today + timedelta(days=within_days))
+        query = outlook.agreement_rows(today + timedelta(days=within_days))
         kind = "delinquency-agreements"
         rows, last = await _page(uow, kind, query, agreements.c.id, asked, caller)
     grace_days = desk.terms.agreement_grace_days
@@ -91,9 +93,9 @@ async def read_dso(
     caller: Reader, days: Annotated[int, Query(ge=30, le=365)] = DSO_DAYS
 ) -> models.DsoAnswer:
     async with caller.uow() as uow:
-        day = await looked_at(uow)
+        day = Day.at(await uow.desk())
         await delinquency.without_jit(uow.connection)
-        unpaid_cents = sum((await delinquency.owed_by_due_date(uow.connection)).values())
+        unpaid_cents = sum((await outlook.owed_by_due_date(uow.connection)).values())
         late_cents = sum((await delinquency.late_by_due_date(uow.connection, day)).values())
         first_on = day.today - timedelta(days=days - 1)
         due_cents = await recovery.fell_due(uow.connection, first_on, day.today)
@@ -121,8 +123,8 @@ async def read_forecast(
     async with caller.uow() as uow:
         today = uow.clock.now().date()
         await delinquency.without_jit(uow.connection)
-        owed = await delinquency.owed_by_due_date(uow.connection)
-        instalments = await delinquency.instalments_by_due_date(uow.connection)
+        owed = await outlook.owed_by_due_date(uow.connection)
+        instalments = await outlook.instalments_by_due_date(uow.connection)
         found = await recovery.history(
             uow.connection,
             _months_before(today, FORECAST_MONTHS),

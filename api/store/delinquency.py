@@ -15,7 +15,6 @@ from sqlalchemy import (
     Date,
     Label,
     Select,
-    TableValuedAlias,
     case,
     cast,
     column,
@@ -33,12 +32,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.renegotiation import agreements, disputes
 from api.store.tables import contracts, holds, invoices, logins, plans, promises, subscribers
-from billing.ageing import BUCKETS
+from billing.ageing import BUCKETS, late_until
+from billing.payer import Desk
 
 UNPAID_CENTS = invoices.c.amount_cents - invoices.c.paid_cents - invoices.c.discount_cents
 # Literal, so that the index of what is owed serves however the statement was prepared.
-_OWED: ColumnElement[bool] = literal_column("invoices.state in ('open', 'disputed')")
-_OPEN: ColumnElement[bool] = literal_column("invoices.state = 'open'")
+OWED: ColumnElement[bool] = literal_column("invoices.state in ('open', 'disputed')")
+OPEN: ColumnElement[bool] = literal_column("invoices.state = 'open'")
 _DISPUTED: ColumnElement[bool] = literal_column("invoices.state = 'disputed'")
 _NO_JIT = text("set local jit = off")
 
@@ -54,6 +54,13 @@ class Day:
 
     now: datetime
     late_until: Mapping[str, date]
+
+    @classmethod
+    def at(cls, desk: Desk) -> "Day":
+        """The day of a desk, under its policies."""
+        today = desk.now.date()
+        until = {n: late_until(p, desk.calendar, today) for n, p in desk.policies.items()}
+        return cls(desk.now, until)
 
     @property
     def today(self) -> date:
@@ -119,7 +126,7 @@ async def groups(connection: AsyncConnection, day: Day) -> list[Group]:
 async def late_by_due_date(connection: AsyncConnection, day: Day) -> dict[date, int]:
     """Principal that is late, by due date."""
     query = select(invoices.c.due_on, _sum(UNPAID_CENTS, "cents"))
-    query = query.where(_OWED, _OPEN, UNPAID_CENTS > 0).group_by(invoices.c.due_on)
+    query = query.where(OWED, OPEN, UNPAID_CENTS > 0).group_by(invoices.c.due_on)
     rows = await connection.execute(_overdue(query, day))
     return {row.due_on: row.cents for row in rows}
 
@@ -129,7 +136,7 @@ def late_rows(day: Day, wanted: Filters) -> Select[Any]:
     owed, flags = _owed(day), _flags(day)
     # Of the rows that are shown only.
     disputed = _overdue(
-        select(func.coalesce(_cents(func.sum(UNPAID_CENTS)), 0)).where(
+        select(func.coalesce(whole(func.sum(UNPAID_CENTS)), 0)).where(
             invoices.c.contract_id == owed.c.contract_id, _DISPUTED
         ),
         day,
@@ -184,94 +191,6 @@ def in_order(
     return query.order_by(*ways).limit(limit)
 
 
-def promise_rows(day: Day, due: str | None) -> Select[Any]:
-    """Promises whose debt is unpaid: `today`, later in the `week`, `later`, or `overdue`."""
-    sunday = day.today.toordinal() + 6 - day.today.weekday()
-    week_end = date.fromordinal(sunday)
-    until = promises.c.until_on
-    when = case(
-        (until < day.today, "overdue"),
-        (until == day.today, "today"),
-        (until <= week_end, "week"),
-        else_="later",
-    )
-    unpaid = (
-        select(_cents(func.sum(UNPAID_CENTS)))
-        .where(invoices.c.id == func.any(promises.c.debt_invoice_ids), _OPEN)
-        .scalar_subquery()
-    )
-    asked = select(
-        promises.c.id,
-        promises.c.contract_id,
-        subscribers.c.name,
-        promises.c.until_on,
-        promises.c.state,
-        promises.c.author,
-        when.label("due"),
-        unpaid.label("unpaid_cents"),
-    )
-    found = (
-        asked.join(contracts, contracts.c.id == promises.c.contract_id)
-        .join(subscribers, subscribers.c.id == contracts.c.subscriber_id)
-        .where(literal_column("promises.state in ('running', 'broken')"), unpaid > 0)
-    )
-    return found.where(when == due) if due is not None else found
-
-
-def agreement_rows(due_until: date) -> Select[Any]:
-    """Running agreements whose first unpaid part is due until `due_until`, or was."""
-    part = _each(agreements.c.invoice_ids)
-    first = (
-        select(
-            func.min(invoices.c.due_on).label("due_on"),
-            _cents(func.sum(UNPAID_CENTS).filter(invoices.c.due_on <= due_until)).label("cents"),
-            _cents(func.sum(UNPAID_CENTS)).label("left_cents"),
-        )
-        .select_from(part.join(invoices, invoices.c.id == part.c.id))
-        .where(_OPEN, UNPAID_CENTS > 0)
-        .lateral("first")
-    )
-    return (
-        select(
-            agreements.c.id,
-            agreements.c.contract_id,
-            subscribers.c.name,
-            first.c.due_on,
-            first.c.cents.label("due_cents"),
-            first.c.left_cents,
-        )
-        .select_from(agreements)
-        .join(contracts, contracts.c.id == agreements.c.contract_id)
-        .join(subscribers, subscribers.c.id == contracts.c.subscriber_id)
-        .join(first, first.c.due_on <= due_until)
-        .where(literal_column("agreements.state = 'running'"))
-    )
-
-
-async def owed_by_due_date(connection: AsyncConnection) -> dict[date, int]:
-    """Unpaid principal of open invoices, by due date."""
-    rows = await connection.execute(
-        select(invoices.c.due_on, _cents(func.sum(UNPAID_CENTS)))
-        .where(_OWED, _OPEN)
-        .group_by(invoices.c.due_on)
-    )
-    return {due_on: cents for due_on, cents in rows if cents}
-
-
-async def instalments_by_due_date(connection: AsyncConnection) -> dict[date, int]:
-    """What of it is owed under agreements that run, by due date."""
-    part = _each(agreements.c.invoice_ids)
-    rows = await connection.execute(
-        select(invoices.c.due_on, _cents(func.sum(UNPAID_CENTS)))
-        .select_from(agreements)
-        .join(part, literal_column("true"))
-        .join(invoices, invoices.c.id == part.c.id)
-        .where(literal_column("agreements.state = 'running'"), _OPEN)
-        .group_by(invoices.c.due_on)
-    )
-    return {due_on: cents for due_on, cents in rows if cents}
-
-
 def step() -> ColumnElement[str]:
     """The step of the ladder that a contract is on; `none` before the first."""
     return func.coalesce(contracts.c.rungs[-1]["level"].astext, "none")
@@ -285,7 +204,7 @@ def _owed(day: Day) -> CTE:
         func.count().label("invoices"),
         _sum(UNPAID_CENTS, "debt_cents"),
     )
-    query = query.where(_OWED, _OPEN, UNPAID_CENTS > 0).group_by(invoices.c.contract_id)
+    query = query.where(OWED, OPEN, UNPAID_CENTS > 0).group_by(invoices.c.contract_id)
     return _overdue(query, day).cte("owed")
 
 
@@ -321,11 +240,6 @@ def _grouped(of: CTE, bucket: ColumnElement[Any]) -> Select[Any]:
         .join(plans, plans.c.id == contracts.c.plan_id)
         .group_by(*(literal_column(str(n + 1)) for n in range(len(kinds))))
     )
-
-
-def _each(numbers: ColumnElement[Any]) -> TableValuedAlias:
-    """A row for each number of an array; `id` is the number."""
-    return func.unnest(numbers).table_valued("id").render_derived()
 
 
 def _overdue(query: Select[Any], day: Day) -> Select[Any]:
@@ -415,9 +329,9 @@ def _found_by(words: str) -> ColumnElement[bool]:
     return or_(*ways)
 
 
-def _cents(total: ColumnElement[Any]) -> ColumnElement[int]:
+def whole(total: ColumnElement[Any]) -> ColumnElement[int]:
     return cast(total, BigInteger)
 
 
 def _sum(cents: ColumnElement[Any], name: str) -> Label[int]:
-    return _cents(func.sum(cents)).label(name)
+    return whole(func.sum(cents)).label(name)

@@ -360,6 +360,7 @@ async def test_exports_are_the_list_and_calculate_nothing(
     assert [int(row[0]) for row in rows] == [item["contract_id"] for item in listed]
     assert [row[1] for row in rows] == ["'=HYPERLINK(1)", "Padaria; Pão & Cia"]
     assert [row[2] for row in rows] == [item["document"] for item in listed]
+    assert {(row[7], row[8]) for row in rows} == {("velocidade plena", "")}
     assert [row[13] for row in rows] == ["1234,56", "50,05"]
     query = {"format": "xlsx", "lang": "en", "sort": "name"}
     answer = await client.get(f"{PATH}/contracts", params=query)

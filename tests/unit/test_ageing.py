@@ -6,18 +6,16 @@ import pytest
 
 from billing.ageing import (
     BUCKETS,
-    Curve,
     History,
     Outstanding,
     bucket_of,
     cohorts,
-    curves,
     days_late,
-    forecast,
     late_until,
     outstanding,
 )
 from billing.calendar import brazil
+from billing.cash_forecast import Curve, curves, forecast
 from tests.support.accounts import policy
 
 TODAY = date(2026, 9, 28)
