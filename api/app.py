@@ -16,6 +16,7 @@ from api.http import (
     contract_billing,
     corrections,
     credit,
+    delinquency,
     disputes,
     health,
     holds,
@@ -31,6 +32,7 @@ from api.http import (
     policies,
     proof,
     receipts,
+    recoveries,
     staff,
     survey_page,
     surveys,
@@ -81,6 +83,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
         *(places, holidays, classes, holds, outages, contact),
         *(templates, surveys),
         *(credit, listings, agencies),
+        *(delinquency, recoveries),
     ):
         v1.include_router(part.router)
     app.include_router(v1)

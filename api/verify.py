@@ -6,7 +6,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.store import audit, chain, holidays, situations
+from api.store import audit, chain, holidays, recovery, situations
 from api.store.ladder_tables import contract_stages
 from api.store.tables import access_decisions, policies
 from api.verify_rows import verify_rows
@@ -210,6 +210,7 @@ async def verify(house: House, connection: AsyncConnection) -> list[str]:
             differences.append(sentence.format(*row))
     differences += await chain.verify(connection)
     differences += await verify_rows(connection)
+    differences += await recovery.differences(connection, house.settings.zone)
     broken = await audit.verify(connection)
     if broken is not None:
         differences.append(f"the audit chain breaks at row {broken}")

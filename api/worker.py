@@ -33,7 +33,7 @@ from api.enforce import Enforcer
 from api.house import House
 from api.listing_letters import LetterWriter
 from api.messenger import Messenger
-from api.store import grants
+from api.store import grants, recovery
 from api.store.silence import close_lost
 from api.store.uow import DatabaseAway
 from api.waiting import wait_for
@@ -183,6 +183,7 @@ async def _prune(house: House) -> None:
             await grants.prune(connection)
             for forget in _FORGET:
                 await connection.execute(forget)
+            await recovery.fold(connection, house.settings.zone)
 
 
 def _now() -> datetime:

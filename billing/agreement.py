@@ -284,7 +284,12 @@ def breaks_on(agreement: Agreement, invoices: Sequence[Invoice], grace_days: int
         for invoice in invoices
         if invoice.id in agreement.invoice_ids and invoice.unpaid_cents > 0
     ]
-    return min(due) + timedelta(days=grace_days) + ONE_DAY if due else None
+    return lapses_after(min(due), grace_days) if due else None
+
+
+def lapses_after(due_on: date, grace_days: int) -> date:
+    """The first local day on which a part due on `due_on` and unpaid breaks its agreement."""
+    return due_on + timedelta(days=grace_days) + ONE_DAY
 
 
 def is_kept(agreement: Agreement, invoices: Sequence[Invoice]) -> bool:

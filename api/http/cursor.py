@@ -2,8 +2,11 @@
 
 import base64
 import binascii
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Any
 
 from fastapi import Query
 
@@ -38,6 +41,50 @@ def decode(kind: str, cursor: str) -> int:
     if found != kind or not (digits.isascii() and digits.isdecimal()) or int(digits[:20]) > ID_MAX:
         raise _refusal()
     return int(digits)
+
+
+def encode_key(kind: str, key: Sequence[int | str | date]) -> str:
+    """A cursor of a list that is sorted by more than an id: the key of the last row.
+
+    >>> decode_key("by-name", encode_key("by-name", ("Assinante 7", 7)), (str, int))
+    ('Assinante 7', 7)
+    """
+    clear = json.dumps([kind, *key], separators=(",", ":"), default=date.isoformat)
+    return base64.urlsafe_b64encode(clear.encode()).decode().rstrip("=")
+
+
+def decode_key(kind: str, cursor: str, types: Sequence[type]) -> tuple[Any, ...]:
+    """The key after which the page begins, of these types.
+
+    Raises:
+        Problem: 422, this is not a cursor that this list gave.
+    """
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        clear = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True).decode()
+        found = json.loads(clear)
+    except (binascii.Error, ValueError, RecursionError):
+        raise _refusal() from None
+    wanted = [str, *(str if of is date else of for of in types)]
+    if not isinstance(found, list) or [type(part) for part in found] != wanted:
+        raise _refusal()
+    name, *key = found
+    if name != kind or not all(map(_storable, key)):
+        raise _refusal()
+    try:
+        return tuple(
+            date.fromisoformat(part) if of is date else part
+            for part, of in zip(key, types, strict=True)
+        )
+    except ValueError:
+        raise _refusal() from None
+
+
+def _storable(part: int | str) -> bool:
+    """Whether the database can compare with it."""
+    if isinstance(part, int):
+        return abs(part) <= ID_MAX
+    return "\0" not in part and not any("\ud800" <= letter <= "\udfff" for letter in part)
 
 
 def _refusal() -> Problem:

@@ -11,6 +11,7 @@ from api.store import (  # noqa: F401 -- they have tables too
     message_tables,
     outbox_tables,
     place_tables,
+    recovery,
     renegotiation,
 )
 from api.store.tables import metadata

@@ -284,6 +284,13 @@ invoices = Table(
         "(state = 'paid') <= (paid_cents + discount_cents = amount_cents)", name="paid_means_paid"
     ),
     Index("ix_invoices_state_due_on", "state", "due_on"),
+    # Who is late is read from this alone (`api.store.delinquency`).
+    Index(
+        "ix_invoices_owed",
+        "due_on",
+        postgresql_include=["contract_id", "state", "amount_cents", "paid_cents", "discount_cents"],
+        postgresql_where=text("state in ('open', 'disputed')"),
+    ),
 )
 
 invoice_lines = Table(
@@ -543,6 +550,11 @@ promises = Table(
     CheckConstraint("state in ('running', 'extended', 'kept', 'broken')", name="state"),
     CheckConstraint("(state = 'running') = (settled_at is null)", name="settled"),
     Index("ix_promises_running", "contract_id", postgresql_where=text("state = 'running'")),
+    Index(
+        "ix_promises_until_on",
+        "until_on",
+        postgresql_where=text("state in ('running', 'broken')"),
+    ),
 )
 
 holds = Table(

@@ -11,6 +11,7 @@ import psutil
 
 from tests.bench.billing_run import billing
 from tests.bench.bulk import import_and_publish
+from tests.bench.delinquency import delinquency
 from tests.bench.no_database import without_database
 from tests.bench.one_bng import one_bng
 from tests.bench.overload import overload
@@ -23,6 +24,7 @@ BENCHES = {
     "import_100k": import_and_publish,
     "publish_100k": import_and_publish,
     "billing_run_100k": billing,
+    "delinquency_100k": delinquency,
     "radius_auth_vs_freeradius_sql": auth_against_sql,
     "radius_auth_vs_freeradius_files": auth_against_files,
     "radius_acct_vs_freeradius_sql": accounting_against_sql,

@@ -42,6 +42,7 @@ PROMISED = {
     "GET /api/v1/invoices",
     "GET /api/v1/sessions",
     "GET /api/v1/contracts/{id}/usage",
+    "GET /api/v1/delinquency",
     "POST /api/v1/clock",
     "GET /api/v1/metrics/restore",
     "GET /api/v1/templates/{kind}/{language}",
@@ -100,6 +101,7 @@ LISTS = {
     "agreements", "disputes", "pauses", "promises", "holds", "exemptions", "outages", "classes",
     "policy-assignments", "surveys/detractors", "credit-analyses", "listings", "listing-letters",
     "agencies",
+    "delinquency/promises", "delinquency/agreements",
 }  # fmt: skip
 
 
