@@ -4,7 +4,7 @@ from alembic import context
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.pool import NullPool
 
-from api.store import billing_tables, renegotiation  # noqa: F401 -- they have tables too
+from api.store import billing_tables, guard_tables, renegotiation  # noqa: F401 -- tables too
 from api.store.tables import metadata
 
 # Any fixed number: the name of the lock that migrating takes.

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import chain, situations
 from api.store.audit import Item
+from api.store.guard_rows import SEVERITY
 from api.store.invoices import standing_of
 from api.store.record_agreed import write_agreed
 from api.store.rungs import write_rungs
@@ -26,6 +27,7 @@ from api.store.tables import (
     promises,
     reversals,
 )
+from billing.access import Level
 from billing.account import (
     Account,
     CorrectionKind,
@@ -79,6 +81,13 @@ from entry, unnest(cast(:accounts as text[]), cast(:cents as bigint[]))
     with ordinality as part(account, cents, n)
 returning entry_id, (select recorded_wall from entry)
 """)
+# Counted whoever decides it, with what stood before; the customer's own suspension is no cut.
+_COUNT_CUT = text(f"""
+insert into cuts (contract_id, generation, at, level_before, rungs_before)
+select id, :generation, :at, level, rungs from contracts
+ where id = :contract_id
+   and {SEVERITY.format("level")} < {SEVERITY.format("cast(:level as text)")}
+""")  # noqa: S608 -- no text but our own constants
 _INSERT_ALLOCATION = insert(allocations)
 _INSERT_CORRECTION = insert(corrections)
 _INSERT_DECISION = insert(access_decisions)
@@ -420,6 +429,14 @@ class _Pen:
                 "reason": fact.reason,
             },
         )
+        if fact.access.level is not Level.FULL and verdict.reason != "paused":
+            counted = {
+                "contract_id": fact.contract_id,
+                "generation": fact.generation,
+                "level": fact.access.level.value,
+                "at": fact.since,
+            }
+            await self.connection.execute(_COUNT_CUT, counted)
         standing = {
             "which": fact.contract_id,
             "level": fact.access.level,

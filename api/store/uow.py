@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_async_engine
 
 from api.clock import Clock, ManualClock
-from api.store import accounts, audit, bulk_issue, chain, record
+from api.store import accounts, audit, bulk_issue, chain, guard_rows, record
 from api.store.policies import latest_policies
 from api.store.record import Written
 from api.store.tables import contracts, facts, invoices
@@ -32,9 +32,12 @@ from api.store.terms import read_terms
 from billing.account import Account, Desk, Payment, Reversal
 from billing.calendar import Calendar
 from billing.events import Fact
+from billing.guard import Limits, bars
+from billing.ladder import Bar
 from billing.ledger import Entry
 
 RECONNECTED = "reconnected"
+_USUAL_LIMITS = Limits()
 _CONNECT_TIMEOUT_S = 5
 _LISTEN_RETRY_S = 0.5
 _NEXT_ID = text("select nextval(pg_get_serial_sequence(:table, 'id'))")
@@ -165,8 +168,10 @@ class Uow:
         load_calendar: Callable[[], Calendar],
         actor: str,
         correlation_id: str,
+        limits: Limits = _USUAL_LIMITS,
     ) -> None:
         self.clock = clock
+        self.limits = limits
         self._load_calendar = load_calendar
         self.actor = actor
         self.correlation_id = correlation_id
@@ -254,12 +259,20 @@ class Uow:
         return payer
 
     async def desk(self) -> Desk:
-        """Policies in their latest versions, calendar and instant; read once in a transaction."""
+        """Policies in their latest versions, calendar and instant; read once in a transaction.
+
+        What stands against any cut now lies on it too: the kill switch, and what the guards say.
+        """
         if self._desk is None:
-            policies = await latest_policies(self.connection)
-            terms = await read_terms(self.connection)
-            self._desk = Desk(policies, self._load_calendar(), self.clock.now(), terms)
+            sight = await guard_rows.sight(self.connection, self.clock.now())
+            self._desk = await self.desk_with(bars(sight, self.limits))
         return self._desk
+
+    async def desk_with(self, standing: tuple[Bar, ...]) -> Desk:
+        """The desk of who asks the guards apart: a sweep, which plans before it cuts."""
+        policies = await latest_policies(self.connection)
+        terms = await read_terms(self.connection)
+        return Desk(policies, self._load_calendar(), self.clock.now(), terms, standing)
 
     async def draw(self, table: str) -> int:
         """The next id of a table. The pure core names its objects before they are stored."""
@@ -323,6 +336,8 @@ class Uow:
         await self.connection.execute(
             statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
         )
+        # Whoever moves it by hand knows what day it is to be.
+        await guard_rows.keep_seen(self.connection, to)
         self.clock.instant = to
         self._desk = None
 
