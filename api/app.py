@@ -13,6 +13,7 @@ from api.http import (
     contract_billing,
     corrections,
     disputes,
+    guards,
     health,
     ladder,
     ledger,
@@ -21,6 +22,7 @@ from api.http import (
     pauses,
     policies,
     proof,
+    reviews,
     staff,
     usage,
     webhooks,
@@ -64,7 +66,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     v1 = APIRouter(prefix="/api/v1", responses=responses(400))
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
-        *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
+        *(ladder, reviews, guards, agreements, disputes, pauses, policies, network, usage, proof),
     ):
         v1.include_router(part.router)
     app.include_router(v1)

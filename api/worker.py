@@ -17,7 +17,7 @@ import psycopg
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import text
 
-from api import billing_run, quota, review
+from api import billing_run, drip, quota, review
 from api.cashier import Cashier, reconcile
 from api.enforce import Enforcer
 from api.house import House
@@ -53,6 +53,8 @@ async def run(house: House, stop: asyncio.Event) -> None:
             group.create_task(Cashier(house).run(stop))
             group.create_task(Messenger(house).run(stop))
             group.create_task(enforcer.run(stop))
+            if not house.clock.manual:
+                group.create_task(drip.run(house, stop))
             group.create_task(_beat(house, stop))
             group.create_task(lead(house, stop))
     finally:
@@ -108,7 +110,7 @@ async def _scheduled(
 
 async def _review(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
-        await review.run(house, None, uuid4().hex, "schedule")
+        await review.run(house, None, uuid4().hex, "schedule", patience_s=0.0)
 
 
 async def _bill(house: House) -> None:

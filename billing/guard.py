@@ -43,8 +43,6 @@ class Flaw(StrEnum):
 RELEASABLE = frozenset(
     {Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.PLAN_WAITS, Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD}
 )
-# What passes by itself: the next sweep plans anew.
-PASSING = frozenset(set(Flaw) - {Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.PLAN_WAITS})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What the guards see, kept as rows: providers heard of, the clock found right, cuts, switches."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from sqlalchemy import text
@@ -12,8 +12,6 @@ from api.clock import wall
 from api.store.guard_tables import payment_feeds
 from api.store.tables import facts
 from billing.guard import WINDOW, Sight
-
-Barred = Literal["guard", "kill_switch", "stale_feed"]
 
 SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
 
@@ -92,20 +90,25 @@ update kill_switches
 
 # Cuts that were decided and have reached no line: not told to any session, nor taken at a dial.
 # One whose customer was not on line to be told counts as made after a minute.
-_UNSENT = text("""
+_UNSENT_CUTS = """
 select c.id as contract_id, c.subscriber_id, k.rungs_before
   from contracts c
   join cuts k on k.contract_id = c.id and k.generation = c.generation
- where c.ended_on is null
-   and (:scope = 'global' or c.id = :contract_id or exists (
-     select from sessions s
-      where s.contract_id = c.id and s.stopped_at is null and s.nas_id = :nas_id))
+ where c.ended_on is null and {}
    and not exists (
      select from sessions s where s.contract_id = c.id and s.applied_generation >= c.generation)
    and (k.at_wall > clock_timestamp() - interval '1 minute' or exists (
      select from sessions s where s.contract_id = c.id and s.stopped_at is null))
  order by k.at_wall desc
+"""
+_UNSENT = text(
+    _UNSENT_CUTS.format("""
+(cast(:scope as text) = 'global' or c.id = :contract_id or exists (
+  select from sessions s
+   where s.contract_id = c.id and s.stopped_at is null and s.nas_id = :nas_id))
 """)
+)
+_IS_UNSENT = text(_UNSENT_CUTS.format("c.id = :contract_id"))
 
 
 class Place(NamedTuple):
@@ -175,9 +178,7 @@ async def retire(connection: AsyncConnection, provider: str, now: datetime) -> b
     return bool(done.rowcount)
 
 
-async def look_again(
-    connection: AsyncConnection, reasons: Collection[Barred], now: datetime
-) -> int:
+async def look_again(connection: AsyncConnection, reasons: Collection[str], now: datetime) -> int:
     """Have the contracts looked at that one of these bars holds; how many."""
     asked = {"now": now, "reasons": list(reasons)}
     return len((await connection.execute(_RELOOK, asked)).all())
@@ -209,3 +210,9 @@ async def unsent(connection: AsyncConnection, place: Place) -> list[Unsent]:
     """The cuts under a switch that have reached no line, the newest first."""
     rows = await connection.execute(_UNSENT, place._asdict())
     return [Unsent(*row) for row in rows]
+
+
+async def is_unsent(connection: AsyncConnection, contract_id: int) -> bool:
+    """Whether this contract's last decision is a cut that has reached no line."""
+    found = await connection.execute(_IS_UNSENT, {"contract_id": contract_id})
+    return found.first() is not None

@@ -31,7 +31,7 @@ from api.store.tables import contracts, facts, invoices
 from api.store.terms import read_terms
 from billing.account import Account, Desk, Payment, Reversal
 from billing.calendar import Calendar
-from billing.events import Fact
+from billing.events import Fact, Reviewed
 from billing.guard import Limits, bars
 from billing.ladder import Bar
 from billing.ledger import Entry
@@ -298,6 +298,14 @@ class Uow:
     async def free_accounts(self, subscriber_ids: Collection[int]) -> dict[int, Account]:
         """The same of many payers, locked too, without those whom somebody else has locked."""
         return await accounts.load_free(self.connection, subscriber_ids, self.clock.now())
+
+    async def record_looks(self, looks: Sequence[Reviewed]) -> None:
+        """Write looks at many payers' contracts that changed no level."""
+        await bulk_issue.write_looks(self.connection, looks)
+
+    async def accounts_unlocked(self, subscriber_ids: Sequence[int]) -> dict[int, Account]:
+        """The same as they stand, for who only looks."""
+        return await accounts.load_unlocked(self.connection, subscriber_ids, self.clock.now())
 
     async def record_suspense(self, payment: Payment, reason: str, entry: Entry) -> None:
         """Keep money that nobody can be credited with yet, with the reason why."""

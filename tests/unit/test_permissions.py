@@ -79,6 +79,7 @@ def test_an_auditor_reads_everything_and_writes_nothing() -> None:
         (Role.NOC, Permission.TAKE_PAYMENTS),
         (Role.NOC, Permission.WRITE_INVOICES),
         (Role.NOC, Permission.RUN_REVIEWS),
+        (Role.NOC, Permission.RELEASE_REVIEWS),
         (Role.NOC, Permission.WRITE_POLICIES),
         (Role.NOC, Permission.READ_AUDIT),
         (Role.FINANCE, Permission.WRITE_NAS),
