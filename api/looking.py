@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 
-from api.renegotiating import run_out
+from api.renegotiating import Draw, run_out
 from api.store.review_rows import Context
 from api.store.uow import Uow
 from billing.access import Level
@@ -55,7 +55,7 @@ class Looked:
 
 
 async def judge(
-    uow: Uow, account: Account, desk: Desk, *, preview: bool = False
+    uow: Uow, account: Account, desk: Desk, draw: Draw | None = None, *, preview: bool = False
 ) -> tuple[Account, Sequence[Fact]]:
     """What a look makes true: what is over, a notice that is due, the verdicts.
 
@@ -68,13 +68,13 @@ async def judge(
         async def made_up(_table: str) -> int:
             return next(numbers)
 
-        account, over = await run_out(uow, account, desk, uow.actor, made_up)
+        draw = made_up
+    draw = draw or uow.draw
+    account, over = await run_out(uow, account, desk, uow.actor, draw)
+    if not preview and notice_due(account, desk):
+        after, facts = draw_notice(account, await draw("notices"), desk)
     else:
-        account, over = await run_out(uow, account, desk, uow.actor)
-        if notice_due(account, desk):
-            after, facts = draw_notice(account, await uow.draw("notices"), desk)
-            return after, (*over, *facts)
-    after, facts = review_account(account, desk)
+        after, facts = review_account(account, desk)
     return after, (*over, *facts)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from api import guards
 from api.house import House
 from api.looking import Looked, everything, judge
-from api.review import BATCH, said_of
+from api.review import BATCH, Known
 from api.store import guard_rows, review_rows
 from api.store.uow import Uow
 from billing.access import Level
@@ -77,8 +77,9 @@ async def keep(uow: Uow, found: Preview) -> int:
 async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[Looked]:
     rows: list[Looked] = []
     loud: dict[int, set[int]] = {}
+    known = Known(desk)
     for item in found:
-        said = said_of(item, desk)
+        said = known.said_of(item)
         if said is None:
             loud.setdefault(item.subscriber_id, set()).add(item.contract_id)
             continue

@@ -11,8 +11,8 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DataError, IntegrityError
@@ -21,11 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import drip, guards
 from api.house import House
 from api.looking import Looked, changes, cut_ids, judge, only, without
-from api.store import review_rows
-from api.store.tables import contracts
+from api.renegotiating import Draw
+from api.store import bulk_looks, review_rows
+from api.store.bulk import draw_ids
+from api.store.tables import contracts, notices
 from api.store.uow import Uow
 from billing.account import Account
-from billing.events import Fact, NoticeDrawn, Reviewed
+from billing.events import Fact, NoticeDrawn
 from billing.ladder import Bar
 from billing.payer import Desk
 from billing.quiet import Quiet, quiet
@@ -33,6 +35,7 @@ from billing.quiet import Quiet, quiet
 # Payers whose quiet contracts are written together, and accounts that are seen together.
 BATCH = 2_000
 ACCOUNTS = 100
+NUMBERS = 50
 AT_ONCE = 2
 # What one account's rows may raise; the others are looked at all the same.
 UNJUDGEABLE = (IntegrityError, DataError, LookupError, ValueError)
@@ -66,6 +69,7 @@ class _Sweep:
     correlation_id: str
     actor: str
     standing: tuple[Bar, ...]
+    numbers: "_Numbers" = field(default_factory=lambda: _Numbers())
     accounts: int = 0
     notices: int = 0
     done: list[Looked] = field(default_factory=list)
@@ -90,8 +94,6 @@ async def run(
 ) -> ReviewRun:
     """Look at whoever is due, record it, and make the cuts that the guards let through.
 
-    An account that cannot be judged or saved is reported and left; the others go on.
-
     Args:
         house: where.
         contract_ids: the contracts to look at; None: all that are due. An empty list is nobody.
@@ -101,39 +103,51 @@ async def run(
         patience_s: how long to wait for the cuts, which have a pace; None: until all are made.
             In rehearsal there is no pace.
     """
+    ran = await sweep(house, contract_ids, correlation_id, actor, progress)
+    if house.clock.manual:
+        # Time stands still, so there is no pace; what an earlier run left is made too.
+        made, waiting = await drip.make(house, None)
+    elif ran.waiting:
+        made, waiting = await drip.make(house, ran.plan_id, patience_s)
+    else:
+        return ran
+    told = sorted((*ran.changes, *made), key=lambda item: (item.subscriber_id, item.contract_id))
+    return replace(ran, changes=tuple(told), waiting=waiting)
+
+
+async def sweep(
+    house: House,
+    contract_ids: Sequence[int] | None,
+    correlation_id: str,
+    actor: str,
+    progress: Callable[[int], None] | None = None,
+) -> ReviewRun:
+    """The same, but for the cuts: they are planned, and made by whoever makes planned cuts.
+
+    An account that cannot be judged or saved is reported and left; the others go on.
+    """
     if contract_ids is not None and not contract_ids:
         return ReviewRun(0, 0, (), ())  # an empty list is nobody, never everybody
     sight = await guards.begin(house, correlation_id, actor)
     standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
-    sweep = _Sweep(house, contract_ids, correlation_id, actor, standing)
-    batches = _Batches(sweep)
+    going = _Sweep(house, contract_ids, correlation_id, actor, standing)
+    batches = _Batches(going)
 
     async def work() -> None:
         while payer_ids := await batches.take():
-            await _batch(sweep, payer_ids)
+            await _batch(going, payer_ids)
             if progress is not None:
-                progress(sweep.accounts)
+                progress(going.accounts)
 
     with _few_collections():
         await _together(work, AT_ONCE)
-    decided = await guards.plan_cuts(house, sweep.cuts, correlation_id, actor)
-    made: list[Looked] = []
-    waiting = 0
-    if house.clock.manual:
-        # Time stands still, so there is no pace; what an earlier run left is made too.
-        made, waiting = await drip.make(house, None)
-    elif decided is not None and not decided.flaws:
-        made, waiting = await drip.make(house, decided.plan_id, patience_s)
-    told = sorted((*sweep.done, *made), key=lambda item: (item.subscriber_id, item.contract_id))
-    return ReviewRun(
-        sweep.accounts,
-        sweep.notices,
-        tuple(told),
-        tuple(sweep.failed),
-        decided.plan_id if decided is not None else None,
-        tuple(flaw.value for flaw in decided.flaws) if decided is not None else (),
-        waiting,
-    )
+    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor)
+    ran = ReviewRun(going.accounts, going.notices, tuple(going.done), tuple(going.failed))
+    if decided is None:
+        return ran
+    flaws = tuple(flaw.value for flaw in decided.flaws)
+    waiting = 0 if flaws else len(going.cuts)
+    return replace(ran, plan_id=decided.plan_id, flaws=flaws, waiting=waiting)
 
 
 async def next_due(connection: AsyncConnection) -> datetime | None:
@@ -142,12 +156,41 @@ async def next_due(connection: AsyncConnection) -> datetime | None:
     return earliest
 
 
-def said_of(due: review_rows.Due, desk: Desk) -> Quiet | None:
-    """What a look says of a contract that is quiet; None: its account must be seen."""
-    policy = desk.policies.get(due.policy)
-    if not due.quiet or policy is None:
-        return None
-    return quiet(due.due_on or (), policy, desk.calendar, desk.now)
+class Known:
+    """What looks say of quiet contracts, judged once for all with the same dates."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._said: dict[tuple[str, tuple[date, ...]], Quiet | None] = {}
+
+    def said_of(self, due: review_rows.Due) -> Quiet | None:
+        """What a look says of the contract; None: its account must be seen."""
+        policy = self._desk.policies.get(due.policy)
+        if not due.quiet or policy is None:
+            return None
+        key = (due.policy, tuple(due.due_on or ()))
+        if key not in self._said:
+            self._said[key] = quiet(key[1], policy, self._desk.calendar, self._desk.now)
+        return self._said[key]
+
+
+class _Numbers:
+    """Ids for notices, drawn by the block."""
+
+    def __init__(self) -> None:
+        self._left: list[int] = []
+
+    def draw(self, uow: Uow) -> Draw:
+        """The next id of a table, drawn in this transaction if there is none left."""
+
+        async def drawn(table: str) -> int:
+            if table != notices.name:
+                return await uow.draw(table)
+            if not self._left:
+                self._left = (await draw_ids(uow.connection, notices, NUMBERS))[::-1]
+            return self._left.pop()
+
+        return drawn
 
 
 class _Batches:
@@ -175,8 +218,9 @@ async def _batch(sweep: _Sweep, payer_ids: Sequence[int]) -> None:
         found = await review_rows.due(uow.connection, desk.now, sweep.asked, free)
         looks: dict[int, Quiet] = {}
         loud: list[int] = []
+        known = Known(desk)
         for item in found:
-            said = said_of(item, desk)
+            said = known.said_of(item)
             if said is None:
                 loud.append(item.subscriber_id)
             else:
@@ -218,13 +262,14 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
     """
     desk = await uow.desk_with(sweep.standing)
     left: list[int] = []
-    simple: list[Reviewed] = []
+    simple: list[tuple[int, list[bulk_looks.Simple]]] = []
     told: list[tuple[Account, list[Fact]]] = []
     cuts: list[Looked] = []
     done: list[Looked] = []
+    notices = 0
     for payer_id, before in accounts.items():
         try:
-            after, facts = await judge(uow, before, desk)
+            after, facts = await judge(uow, before, desk, sweep.numbers.draw(uow))
         except (LookupError, ValueError):
             if len(accounts) == 1:
                 raise
@@ -235,15 +280,16 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
         cuts += [item for item in changes(before, asked) if item.contract_id in cut]
         kept = without(asked, cut)
         done += changes(before, kept)
-        looks = [fact for fact in kept if isinstance(fact, Reviewed)]
-        if len(looks) == len(kept):
-            simple += looks
-        else:
+        notices += sum(isinstance(fact, NoticeDrawn) for fact in kept)
+        looks = bulk_looks.simple(kept)
+        if looks is None:
             told.append((before, kept))
+        else:
+            simple.append((payer_id, looks))
     await uow.record_looks(simple)
     for payer, facts in told:
         await uow.record(payer, facts)
-    sweep.notices += sum(isinstance(fact, NoticeDrawn) for _, facts in told for fact in facts)
+    sweep.notices += notices
     sweep.accounts += len(accounts) - len(left)
     sweep.cuts += cuts
     sweep.done += done

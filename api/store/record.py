@@ -361,23 +361,9 @@ class _Pen:
         return await _post(self.connection, entry, self.correlation_id, rows, self.written)
 
     async def _notice_drawn(self, notice: Notice) -> None:
-        amounts = {str(invoice_id): cents for invoice_id, cents in notice.amounts_cents.items()}
-        await self.connection.execute(
-            _INSERT_NOTICE,
-            {
-                "id": notice.id,
-                "subscriber_id": self.subscriber_id,
-                "drawn_at": notice.drawn_at,
-                "amounts_cents": amounts,
-            },
-        )
+        await self.connection.execute(_INSERT_NOTICE, notice_row(self.subscriber_id, notice))
         self.written.notifications.append(("religa_notices", str(notice.id)))
-        self.written.tell(
-            "notice.drawn",
-            f"notice:{notice.id}",
-            subscriber_id=self.subscriber_id,
-            amounts_cents=amounts,
-        )
+        self.written.audits.append(notice_item(self.subscriber_id, notice))
 
     async def _promise_taken(self, promise: Promise) -> None:
         row = asdict(promise)
@@ -500,6 +486,26 @@ def issued_item(invoice: Invoice) -> Item:
 def credit_item(allocation: Allocation) -> Item:
     """What it says of credit that paid of an invoice."""
     return Item("credit.used", f"invoice:{allocation.invoice_id}", asdict(allocation))
+
+
+def notice_row(subscriber_id: int, notice: Notice) -> Row:
+    """The row of a newly drawn notice."""
+    return {
+        "id": notice.id,
+        "subscriber_id": subscriber_id,
+        "drawn_at": notice.drawn_at,
+        "amounts_cents": _amounts(notice),
+    }
+
+
+def notice_item(subscriber_id: int, notice: Notice) -> Item:
+    """What the audit log says of it."""
+    data = {"subscriber_id": subscriber_id, "amounts_cents": _amounts(notice)}
+    return Item("notice.drawn", f"notice:{notice.id}", data)
+
+
+def _amounts(notice: Notice) -> dict[str, int]:
+    return {str(invoice_id): cents for invoice_id, cents in notice.amounts_cents.items()}
 
 
 def last_look(verdict: Verdict) -> dict[str, object]:

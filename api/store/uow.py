@@ -24,14 +24,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_async_engine
 
 from api.clock import Clock, ManualClock
-from api.store import accounts, audit, bulk_issue, chain, guard_rows, record
+from api.store import accounts, audit, bulk_issue, bulk_looks, chain, guard_rows, record
 from api.store.policies import latest_policies
 from api.store.record import Written
 from api.store.tables import contracts, facts, invoices
 from api.store.terms import read_terms
 from billing.account import Account, Desk, Payment, Reversal
 from billing.calendar import Calendar
-from billing.events import Fact, Reviewed
+from billing.events import Fact
 from billing.guard import Limits, bars
 from billing.ladder import Bar
 from billing.ledger import Entry
@@ -299,9 +299,9 @@ class Uow:
         """The same of many payers, locked too, without those whom somebody else has locked."""
         return await accounts.load_free(self.connection, subscriber_ids, self.clock.now())
 
-    async def record_looks(self, looks: Sequence[Reviewed]) -> None:
-        """Write looks at many payers' contracts that changed no level."""
-        await bulk_issue.write_looks(self.connection, looks)
+    async def record_looks(self, looks: Sequence[tuple[int, Sequence[bulk_looks.Simple]]]) -> None:
+        """Write what looks at many payers, by their ids, made true: dates of review, notices."""
+        self._keep(await bulk_looks.write(self.connection, looks))
 
     async def accounts_unlocked(self, subscriber_ids: Sequence[int]) -> dict[int, Account]:
         """The same as they stand, for who only looks."""
