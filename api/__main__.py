@@ -156,11 +156,16 @@ def explain(
 @app.command()
 def review(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show, change nothing")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
 ) -> None:
-    """Look at every contract that is due: tonight's cuts and restores, with reasons."""
+    """Look at every contract that is due: tonight's cuts and restores, with reasons.
+
+    A dry run shows why each of the others stays as it is. Exit status 1: the guards refuse the
+    cuts; restores are made all the same.
+    """
     from api.commands import review as work
 
-    _run("review", lambda settings: work(settings, dry_run))
+    _run("review", lambda settings: work(settings, dry_run, as_json))
 
 
 @app.command()

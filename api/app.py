@@ -18,6 +18,7 @@ from api.http import (
     credit,
     delinquency,
     disputes,
+    guards,
     health,
     holds,
     holidays,
@@ -33,6 +34,7 @@ from api.http import (
     proof,
     receipts,
     recoveries,
+    reviews,
     staff,
     survey_page,
     surveys,
@@ -79,7 +81,7 @@ def create_app(house: House, *, clock_mover: ClockMover) -> FastAPI:
     v1 = APIRouter(prefix="/api/v1", responses=responses(400))
     for part in (
         *(staff, catalog, money, corrections, ledger, billing, contract_billing),
-        *(ladder, agreements, disputes, pauses, policies, network, usage, proof),
+        *(ladder, reviews, guards, agreements, disputes, pauses, policies, network, usage, proof),
         *(places, holidays, classes, holds, outages, contact),
         *(templates, surveys),
         *(credit, listings, agencies),

@@ -23,7 +23,7 @@ from api.clock import wall
 from api.house import House
 from api.posting import PaymentConflict, PostedPayment, post_payment
 from api.puller import Puller
-from api.store import bills, charges, payments
+from api.store import bills, charges, guard_rows, payments
 from api.store.payments import ClaimedNotice
 from api.store.uow import Uow
 from billing.invoice import amount_due
@@ -116,6 +116,9 @@ async def _post(house: House, notice: ClaimedNotice, confirmed: Confirmed) -> No
             )
             reason = f"txid {confirmed.txid} is of no charge of ours"
         now = uow.clock.now()
+        await guard_rows.hear(uow.connection, notice.provider, now)
+        # Closed first, or the payer would still count as waiting for it.
+        await payments.close_notice(uow.connection, notice.id, "settled", None)
         try:
             await post_payment(
                 house,
@@ -134,8 +137,6 @@ async def _post(house: House, notice: ClaimedNotice, confirmed: Confirmed) -> No
         except PaymentConflict as error:
             log.error("a settled payment changed at the provider: %s", error)
             await _close(uow, notice, str(error))
-        else:
-            await payments.close_notice(uow.connection, notice.id, "settled", None)
         crashpoints.reach("settle-recorded")
     crashpoints.reach("settle-committed")
 
@@ -270,6 +271,7 @@ async def reconcile(house: House) -> int:
                 uow.notify("religa_paid", str(notice_id))
             missing += len(new_ids)
             await payments.move_watermark(uow.connection, name, until)
+            await guard_rows.hear(uow.connection, name, uow.clock.now())
     return missing
 
 

@@ -124,23 +124,13 @@ async def explain(settings: Settings, contract_id: int, lang: str) -> int:
     return 0
 
 
-async def review(settings: Settings, dry_run: bool) -> int:
-    """Show, or show and do, the changes that the ladder asks for now."""
-    from api import review as ladder
+async def review(settings: Settings, dry_run: bool, as_json: bool) -> int:
+    """Show, or show and do, what the ladder asks for now; 1 if the guards refuse the cuts."""
+    from api.review_shown import show_preview, show_run
 
     async with _house(settings) as house:
-        if dry_run:
-            changes = tuple(await ladder.plan(house, None))
-        else:
-            changes = (await ladder.run(house, None, uuid4().hex, "cli")).changes
-    for change in changes:
-        typer.echo(
-            f"contract {change.contract_id} ({change.subscriber}): {change.before} ->"
-            f" {change.after}, {change.reason}, {change.counted_cents} cents,"
-            f" invoices {', '.join(map(str, change.invoice_ids)) or 'none'}"
-        )
-    typer.echo(f"{len(changes)} changes" + (" (dry run)" if dry_run else ""))
-    return 0
+        show = show_preview if dry_run else show_run
+        return await show(house, as_json=as_json)
 
 
 async def bill(settings: Settings, until: date) -> int:

@@ -66,6 +66,10 @@ class Held:
         if self.newest > self.claim.generation:
             self.newer.set()
 
+    def reconsider(self) -> None:
+        """Read again before the next word to the NAS: what it asks of the line may be stopped."""
+        self.newer.set()
+
     def replace(self, claim: Claim) -> None:
         """What a later look found."""
         self.claim = claim
@@ -111,7 +115,8 @@ class Converger:
         """The claim as it stands now (invariant A6); False: there is nothing left to do."""
         async with self._uow() as uow:
             found = await claims.read(uow.connection, self._owner, [held.claim.session_id])
-            if not found:
+            # A kill switch stops a cut up to the moment before it is sent.
+            if not found or found[0].stopped:
                 await claims.release(uow.connection, self._owner, [held.claim.session_id])
                 return False
         held.replace(found[0])

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.converge import Converger, Held
 from api.crashpoints import reach
 from api.house import House
+from api.kill_switch import CHANNEL
 from api.send_rate import IN_FLIGHT_MAX
 from api.store import claims
 from api.store.claims import Claim
@@ -97,9 +98,15 @@ class Enforcer:
             await asyncio.wait([held.task for held in self._held.values()], timeout=0.25)
 
     async def _listen(self, wake: asyncio.Event) -> None:
-        async for channel, payload in self._house.store.listen(["religa_access"]):
+        async for channel, payload in self._house.store.listen(["religa_access", CHANNEL]):
             if channel == RECONNECTED:
                 self._sweep_at = 0.0
+            elif channel == CHANNEL:
+                # Cuts stop at once, those that wait for an answer too; a lifted switch frees them.
+                self._sweep_at = 0.0
+                for held in self._held.values():
+                    if not held.claim.restores:
+                        held.reconsider()
             else:
                 self._woken.add(int(payload))
             wake.set()

@@ -28,4 +28,11 @@ class House:
 
     def uow(self, actor: str, correlation_id: str) -> "Uow":
         """One transaction: commits as the block ends, rolls back if it raises."""
-        return Uow(self.store, self.clock, self.load_calendar, actor, correlation_id)
+        return Uow(
+            self.store,
+            self.clock,
+            self.load_calendar,
+            actor,
+            correlation_id,
+            self.settings.limits,
+        )

@@ -59,6 +59,8 @@ class Permission(StrEnum):
     ANSWER_DISPUTES = "answer_disputes"
     PAUSE_CONTRACTS = "pause_contracts"
     RUN_REVIEWS = "run_reviews"
+    RELEASE_REVIEWS = "release_reviews"
+    SET_KILL_SWITCHES = "set_kill_switches"
     READ_POLICIES = "read_policies"
     WRITE_POLICIES = "write_policies"
     READ_TEMPLATES = "read_templates"
@@ -95,6 +97,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.PLACE_HOLDS,
             Permission.OPEN_DISPUTES,
             Permission.PAUSE_CONTRACTS,
+            Permission.SET_KILL_SWITCHES,
             Permission.READ_POLICIES,
             # Whoever makes contracts asks first; what an applicant owes stays hidden.
             Permission.RUN_CREDIT,
@@ -116,6 +119,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.ANSWER_DISPUTES,
             Permission.PAUSE_CONTRACTS,
             Permission.RUN_REVIEWS,
+            Permission.RELEASE_REVIEWS,
+            Permission.SET_KILL_SWITCHES,
             Permission.READ_POLICIES,
             Permission.WRITE_POLICIES,
             Permission.READ_TEMPLATES,

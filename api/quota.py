@@ -38,7 +38,8 @@ async def _renew(house: House, correlation_id: str, actor: str) -> int:
             due = await quotas.cycle_over(uow.connection, today, after, review.BATCH)
         if not due:
             return decided
-        decided += (await review.run(house, due, correlation_id, actor)).accounts
+        ran = await review.run(house, due, correlation_id, actor, patience_s=0.0)
+        decided += ran.accounts
         after = due[-1]
 
 
@@ -54,7 +55,8 @@ async def _meter(house: House, correlation_id: str, actor: str) -> int:
             return decided
         due = [item.contract_id for item in spent if _is_news(item, today)]
         for start in range(0, len(due), review.BATCH):
-            run = await review.run(house, due[start : start + review.BATCH], correlation_id, actor)
+            batch = due[start : start + review.BATCH]
+            run = await review.run(house, batch, correlation_id, actor, patience_s=0.0)
             decided += run.accounts
         async with house.uow(actor, correlation_id) as uow:
             await quotas.seen(uow.connection, await _settled(uow.connection, changes, due, today))

@@ -23,13 +23,14 @@ from api.house import House
 from api.listing_letters import LetterWriter
 from api.messenger import Messenger
 from api.store import queues
+from api.store.claims import STOPPED
 from api.waiting import wait_for
 
 # Routers that do not answer hold an answer back no longer than this; the work itself goes on.
 PATIENCE_S = 45.0
 
 # What is due now in real time, whoever is at it: the worker's loops and we take from one queue.
-_OPEN = text("""
+_OPEN = text(f"""
 select (select count(*) from payment_notices
          where state = 'received' and next_attempt_wall <= clock_timestamp())
      + (select count(*) from notices
@@ -49,9 +50,10 @@ select (select count(*) from payment_notices
          where review_on <= cast(:now as timestamptz))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
          where s.stopped_at is null
-           and (s.applied_generation < c.generation or c.ended_on is not null)
+           and (s.applied_generation < c.generation and not {STOPPED}
+                or c.ended_on is not null)
            and (s.next_attempt_wall is null or s.next_attempt_wall <= clock_timestamp()))
-""")
+""")  # noqa: S608 -- no text but our own constants
 
 
 class ClockGoesForward(ValueError):

@@ -3,7 +3,7 @@
 Each function works inside the caller's transaction and takes the payer's lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -32,6 +32,8 @@ from billing.renegotiation import (
     worked_out,
 )
 from billing.suspension import resume
+
+Draw = Callable[[str], Awaitable[int]]
 
 LAPSED = "sem resposta em 30 dias"
 
@@ -127,9 +129,18 @@ async def end_pause(uow: Uow, pause_id: int) -> None:
 
 
 async def run_out(
-    uow: Uow, account: Account, desk: Desk, author: str
+    uow: Uow, account: Account, desk: Desk, author: str, draw: Draw | None = None
 ) -> tuple[Account, tuple[Fact, ...]]:
-    """Break the agreements and decide the disputes whose days are over by now."""
+    """Break the agreements and decide the disputes whose days are over by now.
+
+    Args:
+        uow: the transaction.
+        account: the payer's.
+        desk: of whoever looks.
+        author: the same, by name.
+        draw: the next id of a table; None: a real one. A preview makes its own.
+    """
+    draw = draw or uow.draw
     facts: list[Fact] = []
     for found in due_to_break(account, desk):
         count = len(found.invoice_ids) + len(found.old_invoice_ids)
@@ -137,12 +148,14 @@ async def run_out(
             found.id,
             author,
             await _paid(uow, found),
-            tuple([await uow.draw("corrections") for _ in range(count)]),
+            tuple([await draw("corrections") for _ in range(count)]),
         )
         account, more = break_agreement(account, breach, desk)
         facts += more
     for lapsed in due_to_lapse(account, desk):
-        said = await _answer(uow, account, lapsed.id, DisputeState.UNANSWERED, LAPSED, author, None)
+        said = await _answer(
+            uow, account, lapsed.id, DisputeState.UNANSWERED, LAPSED, author, None, draw
+        )
         account, more = answer_dispute(account, said, desk)
         facts += more
     return account, tuple(facts)
@@ -174,12 +187,14 @@ async def _answer(
     text: str,
     author: str,
     due_on: date | None,
+    draw: Draw | None = None,
 ) -> Answer:
+    draw = draw or uow.draw
     shares: tuple[Share, ...] = ()
     for found in account.disputes:
         if found.id == dispute_id:
             shares = await shares_of_invoice(uow.connection, found.invoice_id)
-    numbers = [await uow.draw("corrections") for _ in range(3)]
+    numbers = [await draw("corrections") for _ in range(3)]
     return Answer(
         dispute_id, state, text, author, due_on, shares, (numbers[0], numbers[1], numbers[2])
     )

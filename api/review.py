@@ -1,84 +1,89 @@
 """The ladder looked at: whose contracts are due for a look, what would change, and changing it.
 
-Each account is judged under its own lock in its own transaction, so that a payment waits for one
-account and never for a run. Rows are the schedule: `contracts.review_on` says who is due.
+A sweep looks at everybody who is due, in small batches, so that a payment waits for a batch of one
+account's kin and never for a run. What it finds is written at once, but for the cuts: those are
+planned, judged by the guards as a whole (`api.guards`), and made one by one (`api.drip`). Rows are
+the schedule: `contracts.review_on` says who is due.
 """
 
+import asyncio
+import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import rescinding
+from api import drip, guards, rescinding
 from api.house import House
-from api.renegotiating import run_out
+from api.looking import Looked, changes, cut_ids, judge, only, without
+from api.renegotiating import Draw
+from api.store import bulk_looks, review_rows
+from api.store.bulk import draw_ids
 from api.store.policies import next_rules_on, tell_of_new_rules
-from api.store.tables import contracts, subscribers
+from api.store.tables import contracts, notices
 from api.store.uow import Uow
-from billing.access import Level
-from billing.account import Account, draw_notice, notice_due
-from billing.account import review as review_account
+from billing.account import Account
 from billing.calendar import day_start
-from billing.events import AccessDecided, Fact, NoticeDrawn, Reviewed, StageEntered, StageLeft
+from billing.events import Fact, NoticeDrawn
+from billing.ladder import Bar
+from billing.payer import Desk
+from billing.quiet import Quiet, quiet
 
-BATCH = 500
+# Payers whose quiet contracts are written together, and accounts that are seen together.
+BATCH = 2_000
+ACCOUNTS = 100
+NUMBERS = 50
+AT_ONCE = 2
+# What one account's rows may raise; the others are looked at all the same.
+UNJUDGEABLE = (IntegrityError, DataError, LookupError, ValueError)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedChange:
-    """One contract whose level a review changes (or, in a plan, would change)."""
-
-    contract_id: int
-    subscriber_id: int
-    subscriber: str
-    before: Level
-    after: Level
-    reason: str
-    counted_cents: int
-    invoice_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ReviewRun:
-    """What a run did. `failed` are the subscribers whose account could not be judged or saved."""
+    """What a run did. `failed` are the subscribers whose account could not be judged or saved.
+
+    `plan_id` is of its cuts; None: there were none. With `flaws` the guards refused them all;
+    else `waiting` of them are still to be made, at their pace.
+    """
 
     accounts: int
     notices: int
-    changes: tuple[PlannedChange, ...]
+    changes: tuple[Looked, ...]
     failed: tuple[int, ...]
+    plan_id: int | None = None
+    flaws: tuple[str, ...] = ()
+    waiting: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """A payer to look at. `contract_ids` None: all of the payer's contracts."""
+@dataclass(slots=True)
+class _Sweep:
+    """What is known of a sweep while it goes on."""
 
-    subscriber_id: int
-    name: str
-    contract_ids: frozenset[int] | None
+    house: House
+    asked: Sequence[int] | None
+    correlation_id: str
+    actor: str
+    standing: tuple[Bar, ...]
+    numbers: "_Numbers" = field(default_factory=lambda: _Numbers())
+    accounts: int = 0
+    notices: int = 0
+    done: list[Looked] = field(default_factory=list)
+    cuts: list[Looked] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
 
+    @property
+    def named(self) -> frozenset[int] | None:
+        return None if self.asked is None else frozenset(self.asked)
 
-async def plan(house: House, contract_ids: Sequence[int] | None) -> list[PlannedChange]:
-    """What a run now would change; changes nothing.
-
-    Args:
-        house: where to look.
-        contract_ids: the contracts to look at; None: all that are due. An empty list is nobody.
-    """
-    changes: list[PlannedChange] = []
-    async for batch in _due(house, contract_ids):
-        for due in batch:
-            async with house.uow("review", "plan") as uow:
-                before = await uow.account(due.subscriber_id)
-                # No notice is drawn: until it is proven, a notice changes no level.
-                _, facts = review_account(before, await uow.desk())
-            changes += _changes(due, before, facts)
-    return changes
+    def uow(self) -> Uow:
+        return self.house.uow(self.actor, self.correlation_id)
 
 
 async def run(
@@ -87,35 +92,67 @@ async def run(
     correlation_id: str,
     actor: str,
     progress: Callable[[int], None] | None = None,
+    patience_s: float | None = None,
 ) -> ReviewRun:
-    """Draw the notices that are due, decide anew, and record both; `contract_ids` as in `plan`.
+    """Look at whoever is due, record it, and make the cuts that the guards let through.
+
+    Args:
+        house: where.
+        contract_ids: the contracts to look at; None: all that are due. An empty list is nobody.
+        correlation_id: of whoever asked.
+        actor: the same, for the audit log.
+        progress: told how many accounts are done.
+        patience_s: how long to wait for the cuts, which have a pace; None: until all are made.
+            In rehearsal there is no pace.
+    """
+    ran = await sweep(house, contract_ids, correlation_id, actor, progress)
+    made, waiting = list[Looked](), ran.waiting
+    if house.clock.manual:
+        # Time stands still, so there is no pace; what an earlier run left is made too.
+        made, waiting = await drip.make(house, None)
+    elif ran.waiting:
+        made, waiting = await drip.make(house, ran.plan_id, patience_s)
+    await rescinding.enact(house, correlation_id, actor)
+    told = sorted((*ran.changes, *made), key=lambda item: (item.subscriber_id, item.contract_id))
+    return replace(ran, changes=tuple(told), waiting=waiting)
+
+
+async def sweep(
+    house: House,
+    contract_ids: Sequence[int] | None,
+    correlation_id: str,
+    actor: str,
+    progress: Callable[[int], None] | None = None,
+) -> ReviewRun:
+    """The same, but for the cuts: they are planned, and made by whoever makes planned cuts.
 
     An account that cannot be judged or saved is reported and left; the others go on.
     """
+    if contract_ids is not None and not contract_ids:
+        return ReviewRun(0, 0, (), ())  # an empty list is nobody, never everybody
     async with house.uow(actor, correlation_id) as uow:
         now = uow.clock.now()
         await tell_of_new_rules(uow.connection, now.date(), now)
-    accounts, notices = 0, 0
-    changes: list[PlannedChange] = []
-    failed: list[int] = []
-    async for batch in _due(house, contract_ids):
-        for due in batch:
-            try:
-                async with house.uow(actor, correlation_id) as uow:
-                    before = await uow.account(due.subscriber_id)
-                    facts = await _judge(uow, before)
-                    await uow.record(before, _asked_for(due, facts))
-            except (IntegrityError, DataError, LookupError, ValueError):
-                log.exception("the account of subscriber %s was not reviewed", due.subscriber_id)
-                failed.append(due.subscriber_id)
-                continue
-            accounts += 1
-            notices += sum(isinstance(fact, NoticeDrawn) for fact in facts)
-            changes += _changes(due, before, facts)
-        if progress is not None:
-            progress(accounts)
-    await rescinding.enact(house, correlation_id, actor)
-    return ReviewRun(accounts, notices, tuple(changes), tuple(failed))
+    sight = await guards.begin(house, correlation_id, actor)
+    standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
+    going = _Sweep(house, contract_ids, correlation_id, actor, standing)
+    batches = _Batches(going)
+
+    async def work() -> None:
+        while payer_ids := await batches.take():
+            await _batch(going, payer_ids)
+            if progress is not None:
+                progress(going.accounts)
+
+    with _few_collections():
+        await _together(work, AT_ONCE)
+    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor)
+    ran = ReviewRun(going.accounts, going.notices, tuple(going.done), tuple(going.failed))
+    if decided is None:
+        return ran
+    flaws = tuple(flaw.value for flaw in decided.flaws)
+    waiting = 0 if flaws else len(going.cuts)
+    return replace(ran, plan_id=decided.plan_id, flaws=flaws, waiting=waiting)
 
 
 async def next_due(connection: AsyncConnection) -> datetime | None:
@@ -130,72 +167,163 @@ async def next_rules_at(house: House, connection: AsyncConnection) -> datetime |
     return day_start(day, house.settings.zone) if day is not None else None
 
 
-async def _judge(uow: Uow, account: Account) -> Sequence[Fact]:
-    """What a look at the account makes true: what is over, a notice that is due, the verdicts."""
-    desk = await uow.desk()
-    account, over = await run_out(uow, account, desk, uow.actor)
-    if notice_due(account, desk):
-        return (*over, *draw_notice(account, await uow.draw("notices"), desk)[1])
-    return (*over, *review_account(account, desk)[1])
+class Known:
+    """What looks say of quiet contracts, judged once for all with the same dates."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._said: dict[tuple[str, tuple[date, ...]], Quiet | None] = {}
+
+    def said_of(self, due: review_rows.Due) -> Quiet | None:
+        """What a look says of the contract; None: its account must be seen."""
+        policy = self._desk.policies.get(due.policy)
+        if not due.quiet or policy is None:
+            return None
+        key = (due.policy, tuple(due.due_on or ()))
+        if key not in self._said:
+            self._said[key] = quiet(key[1], policy, self._desk.calendar, self._desk.now)
+        return self._said[key]
 
 
-def _asked_for(due: _Due, facts: Sequence[Fact]) -> list[Fact]:
-    """Without the verdicts on the payer's other contracts; those have review dates of their own."""
-    asked = due.contract_ids
-    return [
-        fact
-        for fact in facts
-        if asked is None
-        or not isinstance(fact, AccessDecided | Reviewed | StageEntered | StageLeft)
-        or fact.contract_id in asked
-    ]
+class _Numbers:
+    """Ids for notices, drawn by the block."""
+
+    def __init__(self) -> None:
+        self._left: list[int] = []
+
+    def draw(self, uow: Uow) -> Draw:
+        """The next id of a table, drawn in this transaction if there is none left."""
+
+        async def drawn(table: str) -> int:
+            if table != notices.name:
+                return await uow.draw(table)
+            if not self._left:
+                self._left = (await draw_ids(uow.connection, notices, NUMBERS))[::-1]
+            return self._left.pop()
+
+        return drawn
 
 
-def _changes(due: _Due, before: Account, facts: Sequence[Fact]) -> list[PlannedChange]:
-    levels = {contract.id: contract.access.level for contract in before.contracts}
-    last = {
-        fact.contract_id: fact for fact in _asked_for(due, facts) if isinstance(fact, AccessDecided)
-    }
-    return [
-        PlannedChange(
-            contract_id=contract_id,
-            subscriber_id=due.subscriber_id,
-            subscriber=due.name,
-            before=levels[contract_id],
-            after=decided.access.level,
-            reason=decided.verdict.reason,
-            counted_cents=decided.verdict.counted_cents,
-            invoice_ids=decided.verdict.invoice_ids,
-        )
-        for contract_id, decided in last.items()
-        if decided.access.level is not levels[contract_id]
-    ]
+class _Batches:
+    """The payers who are due, by id, each batch given once."""
 
+    def __init__(self, sweep: _Sweep) -> None:
+        self._sweep = sweep
+        self._after = 0
+        self._lock = asyncio.Lock()
 
-async def _due(house: House, contract_ids: Sequence[int] | None) -> AsyncIterator[list[_Due]]:
-    """Payers in batches, by id: whoever is looked at once is not met again in this run."""
-    asked = None if contract_ids is None else frozenset(contract_ids)
-    if asked is not None and not asked:
-        return  # an empty list is nobody, never everybody
-    after = 0
-    while True:
-        async with house.uow("review", "due") as uow:
-            wanted = (
-                contracts.c.review_on <= uow.clock.now()
-                if asked is None
-                else contracts.c.id.in_(asked)
+    async def take(self) -> Sequence[int]:
+        async with self._lock, self._sweep.uow() as uow:
+            ids = await review_rows.payers(
+                uow.connection, uow.clock.now(), self._sweep.asked, self._after, BATCH
             )
-            rows = await uow.connection.execute(
-                select(subscribers.c.id, subscribers.c.name)
-                .where(
-                    subscribers.c.id > after,
-                    subscribers.c.id.in_(select(contracts.c.subscriber_id).where(wanted)),
-                )
-                .order_by(subscribers.c.id)
-                .limit(BATCH)
-            )
-            batch = [_Due(row.id, row.name, asked) for row in rows]
-        if not batch:
-            return
-        yield batch
-        after = batch[-1].subscriber_id
+            self._after = ids[-1] if ids else self._after
+            return ids
+
+
+async def _batch(sweep: _Sweep, payer_ids: Sequence[int]) -> None:
+    """Write what is said of quiet contracts; see the accounts of the others."""
+    async with sweep.uow() as uow:
+        desk = await uow.desk_with(sweep.standing)
+        free = await review_rows.lock_free(uow.connection, payer_ids)
+        found = await review_rows.due(uow.connection, desk.now, sweep.asked, free)
+        looks: dict[int, Quiet] = {}
+        loud: list[int] = []
+        known = Known(desk)
+        for item in found:
+            said = known.said_of(item)
+            if said is None:
+                loud.append(item.subscriber_id)
+            else:
+                looks[item.contract_id] = said
+        await review_rows.keep_quiet(uow.connection, looks)
+    seen = {item.subscriber_id for item in found}
+    sweep.accounts += len(seen - set(loud))
+    # Whom somebody else had locked is waited for, alone.
+    alone = sorted(set(payer_ids) - set(free))
+    together = sorted(set(loud))
+    for start in range(0, len(together), ACCOUNTS):
+        alone += await _accounts(sweep, together[start : start + ACCOUNTS])
+    for payer_id in alone:
+        try:
+            async with sweep.uow() as uow:
+                account = await uow.account(payer_id)
+                await _look(sweep, uow, {payer_id: account})
+        except UNJUDGEABLE:
+            log.exception("the account of subscriber %s was not reviewed", payer_id)
+            sweep.failed.append(payer_id)
+
+
+async def _accounts(sweep: _Sweep, payer_ids: Sequence[int]) -> list[int]:
+    """Look at these accounts in one transaction; who is to be looked at alone."""
+    try:
+        async with sweep.uow() as uow:
+            accounts = await uow.free_accounts(payer_ids)
+            left = await _look(sweep, uow, accounts)
+    except UNJUDGEABLE:
+        log.exception("subscribers %s to %s are looked at one by one", payer_ids[0], payer_ids[-1])
+        return list(payer_ids)
+    return [*left, *(number for number in payer_ids if number not in accounts)]
+
+
+async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list[int]:
+    """Judge and write, but for the cuts; who could not be judged with others.
+
+    What is kept of it is kept as the block ends, after the last statement that may fail.
+    """
+    desk = await uow.desk_with(sweep.standing)
+    left: list[int] = []
+    simple: list[tuple[int, list[bulk_looks.Simple]]] = []
+    told: list[tuple[Account, list[Fact]]] = []
+    cuts: list[Looked] = []
+    done: list[Looked] = []
+    notices = 0
+    for payer_id, before in accounts.items():
+        try:
+            after, facts = await judge(uow, before, desk, sweep.numbers.draw(uow))
+        except (LookupError, ValueError):
+            if len(accounts) == 1:
+                raise
+            left.append(payer_id)
+            continue
+        asked = only(facts, sweep.named)
+        cut = cut_ids(before, after)
+        cuts += [item for item in changes(before, asked) if item.contract_id in cut]
+        kept = without(asked, cut)
+        done += changes(before, kept)
+        notices += sum(isinstance(fact, NoticeDrawn) for fact in kept)
+        looks = bulk_looks.simple(kept)
+        if looks is None:
+            told.append((before, kept))
+        else:
+            simple.append((payer_id, looks))
+    await uow.record_looks(simple)
+    for payer, facts in told:
+        await uow.record(payer, facts)
+    sweep.notices += notices
+    sweep.accounts += len(accounts) - len(left)
+    sweep.cuts += cuts
+    sweep.done += done
+    return left
+
+
+async def _together(work: Callable[[], Awaitable[None]], count: int) -> None:
+    """Do `work` so many times at once; the first error ends all of it and is raised."""
+    tasks: Collection[asyncio.Future[None]] = [asyncio.ensure_future(work()) for _ in range(count)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """A batch's values live as long as it does; they are not looked through every 700."""
+    usual = gc.get_threshold()
+    gc.set_threshold(50_000, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)

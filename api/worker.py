@@ -20,6 +20,7 @@ from sqlalchemy import text
 from api import (
     billing_run,
     credit,
+    drip,
     listings,
     payment_receipts,
     quota,
@@ -67,6 +68,8 @@ async def run(house: House, stop: asyncio.Event) -> None:
             group.create_task(enforcer.run(stop))
             group.create_task(BureauClerk(house).run(stop))
             group.create_task(LetterWriter(house).run(stop))
+            if not house.clock.manual:
+                group.create_task(drip.run(house, stop))
             group.create_task(_beat(house, stop))
             group.create_task(lead(house, stop))
     finally:
@@ -127,7 +130,7 @@ async def _scheduled(
 
 async def _review(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
-        await review.run(house, None, uuid4().hex, "schedule")
+        await review.run(house, None, uuid4().hex, "schedule", patience_s=0.0)
 
 
 async def _bill(house: House) -> None:

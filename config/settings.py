@@ -1,7 +1,7 @@
 """Settings from the environment. The only file that reads it."""
 
 import re
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from billing.guard import Limits
 from billing.place import Place, parse_place
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -90,6 +91,21 @@ class Settings(BaseSettings):
     # Required as ?token= on the webhook. Empty: only loopback may post (a proxy checks mTLS there).
     pix_webhook_token: SecretStr = SecretStr("")
 
+    # Guards. A sweep cuts at most this share of the running contracts, or the floor if that is
+    # more; a rolling day likewise, by whatever cuts. More is refused until two people release it.
+    cuts_sweep_percent: Annotated[int, Field(ge=0, le=100)] = 2
+    cuts_sweep_floor: Annotated[int, Field(ge=0)] = 20
+    cuts_day_percent: Annotated[int, Field(ge=0, le=100)] = 5
+    cuts_day_floor: Annotated[int, Field(ge=0)] = 50
+    # The pace at which a sweep's cuts are made.
+    cuts_per_minute: Annotated[int, Field(ge=1, le=60_000)] = 300
+    # Nobody is cut while a payment provider was not heard of for longer.
+    payment_feed_minutes: Annotated[int, Field(ge=1)] = 60
+    # Nor while the clock is further than this past the last instant at which it was found right.
+    clock_ahead_hours: Annotated[int, Field(ge=1)] = 48
+    # How long a refused plan can be released.
+    release_minutes: Annotated[int, Field(ge=1)] = 60
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     # Rehearsal of crashes: the named point at which the process kills itself, once.
     crash_at: str = ""
@@ -142,6 +158,18 @@ class Settings(BaseSettings):
     def contact(self) -> str:
         """Where payers turn to: the public address, if there is one, and the mail's sender."""
         return f"{self.public_url} / {self.mail_from}" if self.public_url else self.mail_from
+
+    @property
+    def limits(self) -> Limits:
+        """How much the guards let through."""
+        return Limits(
+            sweep_basis_points=self.cuts_sweep_percent * 100,
+            sweep_floor=self.cuts_sweep_floor,
+            day_basis_points=self.cuts_day_percent * 100,
+            day_floor=self.cuts_day_floor,
+            feed_age_max=timedelta(minutes=self.payment_feed_minutes),
+            clock_ahead_max=timedelta(hours=self.clock_ahead_hours),
+        )
 
     @property
     def zone(self) -> ZoneInfo:

@@ -360,28 +360,6 @@ class HoldAnswer(BaseModel):
     level: Level
 
 
-class ReviewChange(BaseModel):
-    contract_id: int
-    subscriber: str
-    before: Level
-    after: Level
-    reason: str
-    sentence: str
-    counted_cents: int
-    invoice_ids: list[int]
-
-
-class ReviewAnswer(BaseModel):
-    """The plan of cuts and restores; done unless `dry_run`."""
-
-    dry_run: bool
-    cuts: list[ReviewChange]
-    restores: list[ReviewChange]
-    accounts: int | None = None
-    notices: int | None = None
-    failed: list[int] = []
-
-
 class PolicyAnswer(BaseModel):
     name: str
     version: int

@@ -1,21 +1,19 @@
-"""What decides access: promises, holds, reviews; and what was decided, with its story."""
+"""What decides access: promises and holds; and what was decided, with its story."""
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse
 
-from api import review
-from api.explain import reason_text, timeline
+from api.explain import timeline
 from api.http import answers, fields, models
 from api.http.idempotency import IdempotencyKey, once
 from api.http.lists import required, unknown
 from api.http.problems import conflict, invalid, responses
 from api.http.security import Caller, require
 from api.operators import Permission
-from api.review import PlannedChange
 from api.sentences import Lang
 from api.store import listing, quotas
 from api.store.sessions import of_contract
@@ -197,38 +195,6 @@ async def hold(
     return await once(request, caller, key, "POST /contracts/{id}/holds", body, work)
 
 
-@router.post(
-    "/reviews",
-    summary="Run the ladder now, or show what it would do",
-    description="Without contract_ids, everyone who is due for a look.",
-    response_model=answers.ReviewAnswer,
-    responses=responses(409),
-)
-async def run_review(
-    request: Request,
-    body: models.AskReview,
-    caller: Annotated[Caller, Depends(require(Permission.RUN_REVIEWS))],
-    key: IdempotencyKey = None,
-    lang: AskedLang = None,
-    accepted: AcceptLanguage = "",
-) -> JSONResponse:
-    async def work(_uow: Uow) -> tuple[int, answers.ReviewAnswer]:
-        # Each account is judged in a transaction of its own: this one holds the key alone. A run
-        # cut short by a crash is run again with no harm, since it finds only what is still due.
-        told = lang or spoken(accepted)
-        if body.dry_run:
-            changes = await review.plan(caller.house, body.contract_ids)
-            return 200, _reviewed(body, changes, told)
-        ran = await review.run(
-            caller.house, body.contract_ids, caller.correlation_id, caller.identity.name
-        )
-        answer = _reviewed(body, ran.changes, told)
-        done = {"accounts": ran.accounts, "notices": ran.notices, "failed": list(ran.failed)}
-        return 200, answer.model_copy(update=done)
-
-    return await once(request, caller, key, "POST /reviews", body, work)
-
-
 async def _account(uow: Uow, contract_id: int) -> Account:
     try:
         payer = await uow.payer_of_contract(contract_id)
@@ -245,25 +211,3 @@ def _level(account: Account, contract_id: int) -> Literal["full", "reduced", "wa
 def _local(at: datetime, now: datetime) -> datetime:
     """An instant without a zone is the provider's own."""
     return at.astimezone(now.tzinfo) if at.tzinfo is not None else at.replace(tzinfo=now.tzinfo)
-
-
-def _reviewed(
-    body: models.AskReview, changes: "list[PlannedChange] | tuple[PlannedChange, ...]", lang: Lang
-) -> answers.ReviewAnswer:
-    def told(change: PlannedChange) -> dict[str, Any]:
-        return {
-            "contract_id": change.contract_id,
-            "subscriber": change.subscriber,
-            "before": change.before.value,
-            "after": change.after.value,
-            "reason": change.reason,
-            "sentence": reason_text(lang, change.reason),
-            "counted_cents": change.counted_cents,
-            "invoice_ids": list(change.invoice_ids),
-        }
-
-    cuts = [told(c) for c in changes if c.after.severity > c.before.severity]
-    restores = [told(c) for c in changes if c.after.severity < c.before.severity]
-    return answers.ReviewAnswer.model_validate(
-        {"dry_run": body.dry_run, "cuts": cuts, "restores": restores}
-    )

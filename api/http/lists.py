@@ -67,6 +67,7 @@ _LISTS = {
     "action": "/api/v1/actions",
     "parked invoice": "/api/v1/parked-invoices",
     "audit entry": "/api/v1/audit",
+    "review": "/api/v1/reviews",
     "token": "/api/v1/operators",
     "credit analysis": "/api/v1/credit-analyses",
     "listing": "/api/v1/listings",

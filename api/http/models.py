@@ -342,14 +342,6 @@ class EndHold(Body):
     reason: Why
 
 
-class AskReview(Body):
-    model_config = example({"dry_run": True})
-
-    dry_run: Annotated[bool, Field(strict=True)]
-    # An empty list is refused: it must never be read as "everyone".
-    contract_ids: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
-
-
 class MoveClock(Body):
     model_config = example({"to": "2026-09-21"})
 

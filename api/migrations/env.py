@@ -7,6 +7,7 @@ from sqlalchemy.pool import NullPool
 from api.store import (  # noqa: F401 -- they have tables too
     billing_tables,
     credit_tables,
+    guard_tables,
     ladder_tables,
     message_tables,
     outbox_tables,

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import places, quotas
+from api.store.guard_rows import SWITCHED_OFF, UNSETTLED
 from api.store.invoices import invoice_of
 from api.store.rates import RATES
 from api.store.renegotiation import read_agreement, read_dispute, read_pause
@@ -15,6 +16,7 @@ from api.store.rungs import read_rungs
 from billing.access import Level, Rates
 from billing.account import Account, Contract, Hold, Notice, Promise
 from billing.invoice import Invoice
+from billing.ladder import Bar
 from billing.payer import AuthorKind, HoldKind, PromiseState
 
 _LOCK = text("select id from subscribers where id = :subscriber_id for update")
@@ -28,7 +30,7 @@ select id from subscribers where id = any(cast(:subscriber_ids as bigint[]))
 # The last promise of each contract says all that rule 9 asks about earlier ones.
 _EVERYTHING = text(f"""
 with own as materialized (
-    select c.*, {RATES}, {quotas.METERED}, {places.STANDING}
+    select c.*, {RATES}, {quotas.METERED}, {places.STANDING}, {SWITCHED_OFF} as switched_off
     from contracts c join plans p on p.id = c.plan_id {places.JOINED}
     where c.subscriber_id = any(cast(:subscriber_ids as bigint[]))
 ), promised as materialized (
@@ -73,6 +75,9 @@ union all select 'agreements', null, id, to_jsonb(agreed) from agreed
 union all select 'disputes', null, id, to_jsonb(contested) from contested
 union all select 'pauses', null, id, to_jsonb(s) from pauses s
   where s.contract_id in (select id from own)
+union all select 'paying', null, payer.id, 'true'
+  from unnest(cast(:subscriber_ids as bigint[])) as payer(id)
+  where payer.id in ({UNSETTLED})
 union all select 'credit', null, payer.id,
     (select to_jsonb(-sum(cents)::bigint) from ledger_postings
      where account = 'credit:' || payer.id)
@@ -112,6 +117,13 @@ async def load_free(
     return await _read(connection, free, now)
 
 
+async def load_unlocked(
+    connection: AsyncConnection, subscriber_ids: Sequence[int], now: datetime
+) -> dict[int, Account]:
+    """The accounts of many payers as they stand, for who only looks."""
+    return await _read(connection, subscriber_ids, now)
+
+
 async def _read(
     connection: AsyncConnection,
     subscriber_ids: Sequence[int],
@@ -132,7 +144,7 @@ async def _read(
     payers = {r.id: r.row["subscriber_id"] for r in everything if r.part == "contracts"}
     parts: dict[int, dict[str, list[Any]]] = {number: {} for number in subscriber_ids}
     for part, _, number, row in everything:
-        if part == "credit":
+        if part in ("credit", "paying"):
             payer = number
         elif part == "notices":
             payer = row["subscriber_id"]
@@ -152,6 +164,8 @@ def _account(
 
     def perhaps(value: str | None) -> datetime | None:
         return instant(value) if value is not None else None
+
+    paying = "paying" in found
 
     def contract(row: Row) -> Contract:
         rates = Rates(
@@ -176,7 +190,7 @@ def _account(
             ended_on=_day(row["ended_on"]),
             meter=quotas.read_meter(row, today),
             quota_spent_until=spent_until,
-            bars=places.read_bars(row),
+            bars=(*_bars(row["switched_off"], paying), *places.read_bars(row)),
             place=places.read_place(row),
         )
 
@@ -238,6 +252,12 @@ def _account(
         disputes=tuple(read_dispute(row, instant) for row in found.get("disputes", ())),
         pauses=tuple(read_pause(row, instant) for row in found.get("pauses", ())),
     )
+
+
+def _bars(switched_off: bool, paying: bool) -> tuple[Bar, ...]:
+    """What stands against cutting one contract: its switch or its NAS's, and money on its way."""
+    bars = ((Bar.KILL_SWITCH, switched_off), (Bar.STALE_FEED, paying))
+    return tuple(bar for bar, stands in bars if stands)
 
 
 def _day(value: str | None) -> date | None:

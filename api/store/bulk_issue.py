@@ -117,11 +117,12 @@ async def write(connection: AsyncConnection, facts: Sequence[Bulk], correlation_
             await copy_rows(connection, table, tuple(of[0]), [tuple(row.values()) for row in of])
     await copy_rows(connection, ledger_entries, _ENTRY, rows.entries)
     await copy_rows(connection, ledger_postings, _POSTING, rows.postings)
-    await _look(connection, list(rows.looks.values()))
+    await write_looks(connection, list(rows.looks.values()))
     return rows.written
 
 
-async def _look(connection: AsyncConnection, looks: Sequence[Reviewed]) -> None:
+async def write_looks(connection: AsyncConnection, looks: Sequence[Reviewed]) -> None:
+    """Write what looks said that kept the level, whose payers the caller has locked."""
     if looks:
         said = [
             {

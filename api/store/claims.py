@@ -33,6 +33,7 @@ class Claim:
         failed: a person was called for this generation already.
         surplus: it is one line too many: to be dropped, whatever its access.
         ended: so is every line of a contract that has ended.
+        stopped: it is a cut, and a kill switch is on.
         correlation_id: of the decision; one id from the webhook to the answer of the NAS.
     """
 
@@ -54,6 +55,7 @@ class Claim:
     failed: bool
     surplus: bool
     ended: bool
+    stopped: bool
     correlation_id: str
 
     @property
@@ -118,13 +120,24 @@ crowded as (
 _IS_SURPLUS = "s.id in (select id from surplus)"
 _UNWANTED = f"(c.ended_on is not null or {_IS_SURPLUS})"
 
+# A cut that a kill switch stops is not sent, whatever was decided; the line stays as it is. The
+# customer's own suspension is no cut.
+STOPPED = f"""
+({_SEVERITY.format("c.level")} > {_SEVERITY.format("coalesce(s.applied_level, 'full')")}
+ and c.reason <> 'paused' and exists (
+   select from kill_switches k
+    where k.lifted_at is null
+      and (k.scope = 'global' or k.nas_id = s.nas_id or k.contract_id = c.id)))
+"""
+
 _FREE = "(s.lease_until_wall is null or s.lease_until_wall <= clock_timestamp())"
 
 _DUE = f"""
 select s.id, s.nas_id, c.generation, s.next_attempt_wall, {_UNWANTED} as unwanted,
        {_RESTORES} and not {_UNWANTED} as restores
   from sessions s join contracts c on c.id = s.contract_id
- where s.stopped_at is null and (s.applied_generation < c.generation or {_UNWANTED}) and {_FREE}
+ where s.stopped_at is null and {_FREE}
+   and (s.applied_generation < c.generation and not {STOPPED} or {_UNWANTED})
    and (s.next_attempt_wall is null or s.next_attempt_wall <= clock_timestamp() or not {_TRIED})
 """  # noqa: S608 -- no text but our own constants
 
@@ -182,6 +195,7 @@ select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
            and a.reason = 'access' and a.kind = 'disconnect' and a.outcome = 'ack'
        ) / p.simultaneous_use as redials,
        s.failed_generation is not distinct from c.generation as failed,
+       {STOPPED} and not {_UNWANTED} as stopped,
        coalesce(d.correlation_id, 'contract-' || c.id || '-generation-' || c.generation)
          as correlation_id
   from sessions s
@@ -413,5 +427,6 @@ def _claim(row: Row[Any]) -> Claim:
         failed=row.failed,
         surplus=row.surplus,
         ended=row.ended,
+        stopped=row.stopped,
         correlation_id=row.correlation_id,
     )

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import chain, holidays, situations
 from api.store.audit import Item
+from api.store.guard_rows import SEVERITY
 from api.store.invoices import standing_of
 from api.store.ladder_tables import contract_stages
 from api.store.message_tables import payment_receipts
@@ -28,6 +29,7 @@ from api.store.tables import (
     promises,
     reversals,
 )
+from billing.access import Level
 from billing.account import (
     Account,
     CorrectionKind,
@@ -85,6 +87,13 @@ from entry, unnest(cast(:accounts as text[]), cast(:cents as bigint[]))
     with ordinality as part(account, cents, n)
 returning entry_id, (select recorded_wall from entry)
 """)
+# Counted whoever decides it, with what stood before; the customer's own suspension is no cut.
+_COUNT_CUT = text(f"""
+insert into cuts (contract_id, generation, at, level_before, rungs_before)
+select id, :generation, :at, level, rungs from contracts
+ where id = :contract_id
+   and {SEVERITY.format("level")} < {SEVERITY.format("cast(:level as text)")}
+""")  # noqa: S608 -- no text but our own constants
 _INSERT_ALLOCATION = insert(allocations)
 _INSERT_CORRECTION = insert(corrections)
 _INSERT_DECISION = insert(access_decisions)
@@ -385,23 +394,9 @@ class _Pen:
         return await _post(self.connection, entry, self.correlation_id, rows, self.written)
 
     async def _notice_drawn(self, notice: Notice) -> None:
-        amounts = {str(invoice_id): cents for invoice_id, cents in notice.amounts_cents.items()}
-        await self.connection.execute(
-            _INSERT_NOTICE,
-            {
-                "id": notice.id,
-                "subscriber_id": self.subscriber_id,
-                "drawn_at": notice.drawn_at,
-                "amounts_cents": amounts,
-            },
-        )
+        await self.connection.execute(_INSERT_NOTICE, notice_row(self.subscriber_id, notice))
         self.written.notifications.append(("religa_notices", str(notice.id)))
-        self.written.tell(
-            "notice.drawn",
-            f"notice:{notice.id}",
-            subscriber_id=self.subscriber_id,
-            amounts_cents=amounts,
-        )
+        self.written.audits.append(notice_item(self.subscriber_id, notice))
 
     async def _notice_unproven(self, notice_id: int, reason: str) -> None:
         waiting = {"state": "drawn", "proven_at": None, "wait_until": None, "last_error": reason}
@@ -477,6 +472,14 @@ class _Pen:
                 "reason": fact.reason,
             },
         )
+        if fact.access.level is not Level.FULL and verdict.reason != "paused":
+            counted = {
+                "contract_id": fact.contract_id,
+                "generation": fact.generation,
+                "level": fact.access.level.value,
+                "at": fact.since,
+            }
+            await self.connection.execute(_COUNT_CUT, counted)
         standing = {
             "which": fact.contract_id,
             "level": fact.access.level,
@@ -566,6 +569,26 @@ def issued_item(invoice: Invoice) -> Item:
 def credit_item(allocation: Allocation) -> Item:
     """What it says of credit that paid of an invoice."""
     return Item("credit.used", f"invoice:{allocation.invoice_id}", asdict(allocation))
+
+
+def notice_row(subscriber_id: int, notice: Notice) -> Row:
+    """The row of a newly drawn notice."""
+    return {
+        "id": notice.id,
+        "subscriber_id": subscriber_id,
+        "drawn_at": notice.drawn_at,
+        "amounts_cents": _amounts(notice),
+    }
+
+
+def notice_item(subscriber_id: int, notice: Notice) -> Item:
+    """What the audit log says of it."""
+    data = {"subscriber_id": subscriber_id, "amounts_cents": _amounts(notice)}
+    return Item("notice.drawn", f"notice:{notice.id}", data)
+
+
+def _amounts(notice: Notice) -> dict[str, int]:
+    return {str(invoice_id): cents for invoice_id, cents in notice.amounts_cents.items()}
 
 
 def last_look(verdict: Verdict) -> dict[str, object]:

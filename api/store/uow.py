@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_async_engine
 
 from api.clock import Clock, ManualClock
-from api.store import accounts, audit, bulk_issue, chain, record
+from api.store import accounts, audit, bulk_issue, bulk_looks, chain, guard_rows, record
 from api.store.holidays import KnownCalendars
 from api.store.policies import policies_on
 from api.store.record import Written
@@ -33,9 +33,12 @@ from api.store.terms import read_terms
 from billing.account import Account, Desk, Payment, Reversal
 from billing.calendar import Calendar
 from billing.events import Fact
+from billing.guard import Limits, bars
+from billing.ladder import Bar
 from billing.ledger import Entry
 
 RECONNECTED = "reconnected"
+_USUAL_LIMITS = Limits()
 _CONNECT_TIMEOUT_S = 5
 _LISTEN_RETRY_S = 0.5
 _NEXT_ID = text("select nextval(pg_get_serial_sequence(:table, 'id'))")
@@ -167,8 +170,10 @@ class Uow:
         load_calendar: Callable[[], Calendar],
         actor: str,
         correlation_id: str,
+        limits: Limits = _USUAL_LIMITS,
     ) -> None:
         self.clock = clock
+        self.limits = limits
         self._load_calendar = load_calendar
         self.actor = actor
         self.correlation_id = correlation_id
@@ -256,15 +261,22 @@ class Uow:
         return payer
 
     async def desk(self) -> Desk:
-        """Policies in the versions that rule, calendars and instant; read once in a transaction."""
+        """Policies in the versions that rule, calendars and instant; read once in a transaction.
+
+        What stands against any cut now lies on it too: the kill switch, and what the guards say.
+        """
         if self._desk is None:
-            now = self.clock.now()
-            policies = await policies_on(self.connection, now.date())
-            terms = await read_terms(self.connection)
-            own = self._load_calendar()
-            calendars = await self._store.calendars.read(self.connection, own)
-            self._desk = Desk(policies, calendars[own.place], now, terms, calendars=calendars)
+            sight = await guard_rows.sight(self.connection, self.clock.now())
+            self._desk = await self.desk_with(bars(sight, self.limits))
         return self._desk
+
+    async def desk_with(self, standing: tuple[Bar, ...]) -> Desk:
+        """The desk of who asks the guards apart: a sweep, which plans before it cuts."""
+        now, own = self.clock.now(), self._load_calendar()
+        policies = await policies_on(self.connection, now.date())
+        terms = await read_terms(self.connection)
+        calendars = await self._store.calendars.read(self.connection, own)
+        return Desk(policies, calendars[own.place], now, terms, standing, calendars)
 
     async def draw(self, table: str) -> int:
         """The next id of a table. The pure core names its objects before they are stored."""
@@ -290,6 +302,14 @@ class Uow:
     async def free_accounts(self, subscriber_ids: Collection[int]) -> dict[int, Account]:
         """The same of many payers, locked too, without those whom somebody else has locked."""
         return await accounts.load_free(self.connection, subscriber_ids, self.clock.now())
+
+    async def record_looks(self, looks: Sequence[tuple[int, Sequence[bulk_looks.Simple]]]) -> None:
+        """Write what looks at many payers, by their ids, made true: dates of review, notices."""
+        self._keep(await bulk_looks.write(self.connection, looks))
+
+    async def accounts_unlocked(self, subscriber_ids: Sequence[int]) -> dict[int, Account]:
+        """The same as they stand, for who only looks."""
+        return await accounts.load_unlocked(self.connection, subscriber_ids, self.clock.now())
 
     async def record_suspense(self, payment: Payment, reason: str, entry: Entry) -> None:
         """Keep money that nobody can be credited with yet, with the reason why."""
@@ -328,6 +348,8 @@ class Uow:
         await self.connection.execute(
             statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
         )
+        # Whoever moves it by hand knows what day it is to be.
+        await guard_rows.keep_seen(self.connection, to)
         self.clock.instant = to
         self._desk = None
 

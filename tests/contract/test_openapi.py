@@ -36,6 +36,13 @@ PROMISED = {
     "POST /api/v1/credit-analyses/{id}/decision",
     "GET /api/v1/listings",
     "GET /api/v1/agencies/{id}/accounts",
+    "GET /api/v1/reviews",
+    "GET /api/v1/reviews/{id}/rows",
+    "POST /api/v1/reviews/{id}/release",
+    "GET /api/v1/guards",
+    "GET /api/v1/kill-switches",
+    "PUT /api/v1/kill-switches/global",
+    "DELETE /api/v1/kill-switches/global",
     "PUT /api/v1/policies/{name}",
     "GET /api/v1/policies/{name}",
     "GET /api/v1/contracts",
@@ -94,6 +101,7 @@ MOVES_MONEY_OR_ACCESS = {
     "POST /api/v1/contracts/{id}/pauses",
     "POST /api/v1/pauses/{id}/end",
     "POST /api/v1/reviews",
+    "POST /api/v1/reviews/{id}/release",
 }
 LISTS = {
     "plans", "nas", "subscribers", "contracts", "invoices", "payments", "sessions", "notices",
@@ -102,6 +110,7 @@ LISTS = {
     "policy-assignments", "surveys/detractors", "credit-analyses", "listings", "listing-letters",
     "agencies",
     "delinquency/promises", "delinquency/agreements",
+    "reviews", "kill-switches",
 }  # fmt: skip
 
 
@@ -181,10 +190,10 @@ def test_every_body_has_a_schema_with_an_example_and_refuses_unknown_fields(
 
 
 def test_every_example_is_taken_by_its_own_schema() -> None:
-    from api.http import models
+    from api.http import guard_models, models
 
     tried = 0
-    for model in vars(models).values():
+    for model in (*vars(models).values(), *vars(guard_models).values()):
         if isinstance(model, type) and issubclass(model, models.Body):
             extra = model.model_config.get("json_schema_extra")
             for example in extra["examples"] if isinstance(extra, dict) else []:  # type: ignore[union-attr]

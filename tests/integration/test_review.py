@@ -11,8 +11,9 @@ from sqlalchemy import text
 from api import review
 from api.cashier import post_payment
 from api.house import House
+from api.looking import Looked
 from api.messenger import Messenger
-from api.review import PlannedChange
+from api.previewing import preview
 from api.store.tables import access_decisions, contracts, notices
 from billing.access import Level
 from tests.support.database import Added, add_contract, add_plan, make_house
@@ -42,9 +43,9 @@ class Scene:
     async def levels(self) -> list[str]:
         return [row["level"] for row in await rows(self.house, contracts)]
 
-    async def walk_to(self, until: datetime) -> list[PlannedChange]:
+    async def walk_to(self, until: datetime) -> list[Looked]:
         """As the rehearsal clock does: stop wherever something is due."""
-        changes: list[PlannedChange] = []
+        changes: list[Looked] = []
         while True:
             changes += (await self.run()).changes
             await Messenger(self.house).drain()
@@ -90,20 +91,20 @@ async def test_a_plan_tells_what_a_run_does_and_changes_nothing(scene: Scene) ->
     await scene.walk_to(WALLED_AT - timedelta(seconds=1))
     await move_clock(scene.house, WALLED_AT)
     before = await rows(scene.house, contracts)
-    planned = await review.plan(scene.house, None)
+    planned = (await preview(scene.house, None)).changes
     assert [(c.contract_id, c.after) for c in planned] == [
         (debtor.contract_id, Level.WALLED) for debtor in scene.debtors
     ]
     assert await rows(scene.house, contracts) == before
     assert await rows(scene.house, access_decisions) == []
     assert list((await scene.run()).changes) == planned
-    assert await review.plan(scene.house, None) == []
+    assert (await preview(scene.house, None)).rows == ()
 
 
 async def test_an_empty_list_is_nobody(scene: Scene) -> None:
     await scene.walk_to(WALLED_AT - timedelta(seconds=1))
     await move_clock(scene.house, WALLED_AT)
-    assert await review.plan(scene.house, []) == []
+    assert (await preview(scene.house, [])).rows == ()
     assert await scene.run([]) == review.ReviewRun(0, 0, (), ())
     assert await scene.levels() == ["full"] * 3
 
@@ -115,7 +116,7 @@ async def test_only_those_who_are_named_are_looked_at(scene: Scene) -> None:
     await scene.walk_to(WALLED_AT - timedelta(seconds=1))
     await move_clock(scene.house, WALLED_AT)
     named = [first.contract_id, scene.debtors[1].contract_id]
-    assert [c.contract_id for c in await review.plan(scene.house, named)] == named
+    assert [c.contract_id for c in (await preview(scene.house, named)).changes] == named
     assert [c.contract_id for c in (await scene.run(named)).changes] == named
     assert await scene.levels() == ["walled", "walled", "full", "full"]
     assert [c.contract_id for c in (await scene.run()).changes] == [

@@ -83,6 +83,7 @@ def test_an_agency_sees_what_was_handed_over_and_nothing_else() -> None:
         (Role.NOC, Permission.TAKE_PAYMENTS),
         (Role.NOC, Permission.WRITE_INVOICES),
         (Role.NOC, Permission.RUN_REVIEWS),
+        (Role.NOC, Permission.RELEASE_REVIEWS),
         (Role.NOC, Permission.WRITE_POLICIES),
         (Role.NOC, Permission.READ_AUDIT),
         (Role.FINANCE, Permission.WRITE_NAS),

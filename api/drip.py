@@ -1,0 +1,158 @@
+"""Making planned cuts: one at a time, at a pace, each after a last look under its account's lock.
+
+Rows of plans are the queue, so a run that is cut short goes on where it was. A payment that came
+meanwhile wins, as do a promise, a hold, a kill switch and a guard that closed.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+from api.guards import identity
+from api.house import House
+from api.looking import Looked, changes, cut_ids, judge, without
+from api.store import guard_rows, review_rows
+from api.store.review_rows import NextCut
+from api.store.uow import DatabaseAway, Uow
+from api.waiting import wait_for, wait_for_either
+from billing.access import Level
+from billing.guard import bars
+
+LOOK_EVERY_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+async def run(house: House, stop: asyncio.Event) -> None:
+    """Make the cuts of all plans as their turn comes, until told to stop."""
+    woken = asyncio.Event()
+    listener = asyncio.create_task(_listen(house, woken))
+    try:
+        while not stop.is_set():
+            woken.clear()
+            try:
+                pause_s = await _turn(house, None, [])
+            except (DatabaseAway, SQLAlchemyError) as error:
+                log.warning("cuts wait for the database: %s", error)
+                pause_s = 1.0
+            if pause_s is None:
+                await wait_for_either(woken, stop, LOOK_EVERY_S)
+            else:
+                await wait_for(stop, pause_s)
+    finally:
+        listener.cancel()
+        await asyncio.gather(listener, return_exceptions=True)
+
+
+async def make(
+    house: House, plan_id: int | None, patience_s: float | None = None
+) -> tuple[list[Looked], int]:
+    """Make the cuts of one plan, or of all; those that were made here, and how many still wait.
+
+    Args:
+        house: where.
+        plan_id: of the plan; None: all plans.
+        patience_s: how long to stay at it; None: until nothing waits.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = None if patience_s is None else loop.time() + patience_s
+    made: list[Looked] = []
+    while (pause_s := await _turn(house, plan_id, made)) is not None:
+        if deadline is not None and loop.time() + pause_s > deadline:
+            break
+        if pause_s:
+            await asyncio.sleep(pause_s)
+    async with house.store.reading() as connection:
+        waiting = await review_rows.waiting_cuts(connection, plan_id)
+    return made, waiting
+
+
+async def _turn(house: House, plan_id: int | None, made: list[Looked]) -> float | None:
+    """Make the next cut if its time has come; seconds until another's, None: nothing waits."""
+    gap_s = 0.0 if house.clock.manual else 60.0 / house.settings.cuts_per_minute
+    cut: NextCut | None = None
+    try:
+        async with house.uow("drip", "drip") as uow:
+            await review_rows.lock_plans(uow.connection, review_rows.CUTS_LOCK)
+            if gap_s:
+                since_s = await review_rows.since_last_cut_s(uow.connection)
+                if since_s is not None and since_s < gap_s:
+                    return gap_s - since_s
+            cut = await review_rows.next_cut(uow.connection, plan_id)
+            if cut is None:
+                for ended in await review_rows.end_plans(uow.connection):
+                    await uow.audit("review.done", f"review:{ended}", {})
+                return None
+            uow.actor, uow.correlation_id = cut.actor, cut.correlation_id
+            done = await _cut(house, uow, cut)
+    except (IntegrityError, DataError, LookupError, ValueError) as error:
+        if cut is None:
+            raise
+        log.exception("contract %d was not cut", cut.contract_id)
+        async with house.uow(cut.actor, cut.correlation_id) as uow:
+            await review_rows.mark_row(uow.connection, cut, "left", f"failed: {error}"[:500])
+        return 0.0
+    if done is None:
+        return 0.0
+    made.append(done)
+    return gap_s
+
+
+async def _cut(house: House, uow: Uow, cut: NextCut) -> Looked | None:
+    """Look once more, under the account's lock; the cut if it was made."""
+    before = await uow.account(cut.subscriber_id)
+    sight = await guard_rows.sight(uow.connection, uow.clock.now())
+    limits = house.settings.limits
+    desk = await uow.desk_with(bars(sight, limits, released=cut.released))
+    after, facts = await judge(uow, before, desk)
+    planned = _planned(await review_rows.read_row(uow.connection, cut.plan_id, cut.contract_id))
+    mine = frozenset({cut.contract_id})
+    found = cut_ids(before, after)
+    # What happened to the others stands; only their cuts wait for a plan of their own.
+    kept = without(facts, found - mine)
+    now_cut = next((item for item in changes(before, kept) if item.contract_id in mine), None)
+    outcome = next(item.reason for item in after.contracts if item.id == cut.contract_id)
+    if now_cut is not None and cut.contract_id in found:
+        if cut.released and identity(now_cut) != identity(planned):
+            # Two people released something else: the next sweep plans it anew.
+            await review_rows.mark_row(uow.connection, cut, "left", "changed")
+            await uow.record(before, without(kept, mine))
+            await review_rows.look_now(uow.connection, cut.contract_id, uow.clock.now())
+            return None
+    else:
+        now_cut = None
+    await uow.record(before, kept)
+    state = "cut" if now_cut is not None else "left"
+    await review_rows.mark_row(uow.connection, cut, state, outcome)
+    if now_cut is None:
+        return None
+    return replace(now_cut, subscriber=planned.subscriber, nas=planned.nas, region=planned.region)
+
+
+def _planned(row: "Row[Any]") -> Looked:
+    """A row of a plan, as it was planned."""
+    return Looked(
+        contract_id=row.contract_id,
+        subscriber_id=row.subscriber_id,
+        before=Level(row.before),
+        after=Level(row.after),
+        reason=row.reason,
+        counted_cents=row.counted_cents,
+        invoice_ids=tuple(row.invoice_ids),
+        notice_id=row.notice_id,
+        policy=row.policy,
+        policy_version=row.policy_version,
+        review_on=row.review_on,
+        subscriber=row.subscriber,
+        region=row.region,
+        nas=row.nas,
+    )
+
+
+async def _listen(house: House, woken: asyncio.Event) -> None:
+    async for _channel, _payload in house.store.listen(["religa_cuts"]):
+        woken.set()

@@ -1,0 +1,293 @@
+"""Guards at work: a sweep's cuts as one plan, let through or refused whole, and its release.
+
+Restores never come here. A refused plan is kept with every row and its hash; two people may release
+it by that hash before it expires, and then each of its cuts is judged once more (`api.drip`).
+"""
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from api.cashier import reconcile
+from api.house import House
+from api.looking import Looked
+from api.store import guard_rows, review_rows
+from api.store.uow import Uow
+from billing.calendar import ONE_DAY, day_start, zone_of
+from billing.guard import RELEASABLE, Flaw, Sight, blindness, flaws, sweep_max
+
+PEOPLE = 2
+_CLOCK = frozenset({Flaw.CLOCK_AHEAD, Flaw.CLOCK_BACK})
+_COLUMNS = (
+    "plan_id",
+    "contract_id",
+    "subscriber_id",
+    "subscriber",
+    "region",
+    "nas",
+    "before",
+    "after",
+    "reason",
+    "counted_cents",
+    "invoice_ids",
+    "notice_id",
+    "policy",
+    "policy_version",
+    "review_on",
+    "state",
+)
+
+log = logging.getLogger(__name__)
+
+
+class NoSuchPlan(LookupError):
+    """No plan has this number."""
+
+
+class ReleaseRefused(ValueError):
+    """A plan that cannot be released so, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the guards made of a plan; no flaws: its cuts are made one by one."""
+
+    plan_id: int
+    flaws: tuple[Flaw, ...]
+
+
+async def begin(house: House, correlation_id: str, actor: str) -> Sight:
+    """What a sweep sees as it begins. A provider that was silent for long is asked first.
+
+    Plans whose time is over are closed; whom a guard held back that is open again is looked at.
+    """
+    limits = house.settings.limits
+    async with house.uow(actor, correlation_id) as uow:
+        await guard_rows.count_active(uow.connection)
+        sight = await guard_rows.sight(uow.connection, uow.clock.now())
+    if Flaw.STALE_FEED in blindness(sight, limits):
+        # In rehearsal time jumps ahead of the schedule that asks; in real time it may be back.
+        await reconcile(house)
+    async with house.uow(actor, correlation_id) as uow:
+        now = uow.clock.now()
+        sight = await guard_rows.sight(uow.connection, now)
+        blind = blindness(sight, limits)
+        closed = await review_rows.settle_plans(uow.connection, now, sees=not blind)
+        for plan_id in closed:
+            await uow.audit("review.closed", f"review:{plan_id}", {})
+        if not blind:
+            await guard_rows.keep_seen(uow.connection, now)
+            if closed:
+                sight = await guard_rows.sight(uow.connection, now)
+            if not sight.plan_waits:
+                await guard_rows.look_again(uow.connection, ("guard", "stale_feed"), now)
+    return sight
+
+
+async def plan_cuts(
+    house: House, cuts: Sequence[Looked], correlation_id: str, actor: str
+) -> Decided | None:
+    """Put the cuts of a sweep before the guards; None: there are none.
+
+    Refused, they are kept and told, and nobody of them is cut.
+    """
+    if not cuts:
+        return None
+    limits = house.settings.limits
+    async with house.uow(actor, correlation_id) as uow:
+        # Two sweeps at once count each other.
+        await review_rows.lock_plans(uow.connection, review_rows.PLANS_LOCK)
+        now = uow.clock.now()
+        sight = await guard_rows.sight(uow.connection, now)
+        # What is planned and still waits its turn counts as made.
+        waiting = await review_rows.waiting_cuts(uow.connection)
+        counted = replace(sight, cuts_in_window=sight.cuts_in_window + waiting)
+        found = flaws(len(cuts), counted, limits)
+        told = await _told(uow, cuts)
+        plan_id = await keep(
+            uow,
+            told,
+            "refused" if found else "running",
+            sight,
+            sweep_max(sight.active, limits),
+            flaws=found,
+            expires_at=now + timedelta(minutes=house.settings.release_minutes),
+        )
+        data = {"cuts": len(cuts), "active": sight.active, "hash": plan_hash(told).hex()}
+        if found:
+            names = [flaw.value for flaw in found]
+            await uow.audit("review.refused", f"review:{plan_id}", {**data, "flaws": names})
+            # Off the schedule until tomorrow, unless a guard opens before.
+            tomorrow = day_start(now.date() + ONE_DAY, zone_of(now))
+            reason = "stale_feed" if set(found) == {Flaw.STALE_FEED} else "guard"
+            await review_rows.hold_back(uow.connection, plan_id, reason, now, tomorrow)
+            log.error("plan %d of %d cuts is refused: %s", plan_id, len(cuts), ", ".join(names))
+        else:
+            await uow.audit("review.planned", f"review:{plan_id}", data)
+            uow.notify("religa_cuts", str(plan_id))
+    return Decided(plan_id, found)
+
+
+async def release(
+    uow: Uow, house: House, plan_id: int, author: str, given: bytes
+) -> tuple[str, list[str]]:
+    """Approve a refused plan by its hash; the second person's approval releases it.
+
+    Returns:
+        Its state, and who approved it so far.
+
+    Raises:
+        NoSuchPlan: there is none of this number.
+        ReleaseRefused: not this plan, not by this person, or not now.
+    """
+    plan = await review_rows.lock_plan(uow.connection, plan_id)
+    if plan is None:
+        raise NoSuchPlan(f"there is no review {plan_id}")
+    now = uow.clock.now()
+    if plan.state != "refused":
+        raise ReleaseRefused(
+            f"review {plan_id} is {plan.state}; only a refused one can be released"
+        )
+    if plan.expires_at.astimezone(UTC) <= now.astimezone(UTC):
+        raise ReleaseRefused(
+            f"review {plan_id} expired at {plan.expires_at.astimezone(now.tzinfo).isoformat()};"
+            " the next sweep plans anew"
+        )
+    if given != bytes(plan.hash):
+        raise ReleaseRefused(
+            f"this is not the hash of review {plan_id}; read it again and look at its rows"
+        )
+    blind = blindness(await guard_rows.sight(uow.connection, now), house.settings.limits)
+    lasting = [flaw for flaw in blind if flaw not in RELEASABLE]
+    if lasting:
+        raise ReleaseRefused(
+            f"nobody can answer for {', '.join(lasting)}: see GET /api/v1/guards, and wait until"
+            " it has passed"
+        )
+    people = await review_rows.approvers(uow.connection, plan_id)
+    if author in people:
+        raise ReleaseRefused(f"{author} approved review {plan_id} already; another person must")
+    await review_rows.approve(uow.connection, plan_id, author, given, now)
+    people.append(author)
+    subject, data = f"review:{plan_id}", {"hash": given.hex(), "people": people}
+    if len(people) < PEOPLE:
+        await uow.audit("review.approved", subject, data)
+        return "refused", people
+    if _CLOCK.intersection(blind):
+        # The two have looked at a calendar.
+        await guard_rows.keep_seen(uow.connection, now)
+    await review_rows.release_plan(uow.connection, plan_id)
+    await uow.audit("review.released", subject, data)
+    uow.notify("religa_cuts", str(plan_id))
+    return "released", people
+
+
+async def keep(
+    uow: Uow,
+    rows: Sequence[Looked],
+    state: str,
+    sight: Sight,
+    cuts_max: int,
+    *,
+    flaws: Iterable[Flaw] = (),
+    expires_at: datetime | None = None,
+) -> int:
+    """Keep a plan whole: every row, the totals, the hash; its id."""
+    plan_id = await review_rows.insert_plan(
+        uow.connection,
+        {
+            "state": state,
+            "made_at": uow.clock.now(),
+            "actor": uow.actor,
+            "correlation_id": uow.correlation_id,
+            "hash": plan_hash(rows),
+            "cuts": sum(row.is_cut for row in rows),
+            "active": sight.active,
+            "cuts_max": cuts_max,
+            "flaws": [flaw.value for flaw in flaws],
+            "totals": totals(rows),
+            "expires_at": expires_at if state == "refused" else None,
+        },
+    )
+    row_state = "waiting" if state == "running" else "shown"
+    await review_rows.insert_rows(
+        uow.connection, _COLUMNS, [_row(plan_id, row, row_state) for row in rows]
+    )
+    return plan_id
+
+
+def plan_hash(rows: Iterable[Looked]) -> bytes:
+    """Of what would be done to whom, and for which debt, whatever the order of the rows."""
+    said = sorted(identity(row) for row in rows)
+    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).digest()
+
+
+def identity(row: Looked) -> tuple[object, ...]:
+    """What two people release: should it differ later, it is another cut."""
+    return (
+        row.contract_id,
+        row.before.value,
+        row.after.value,
+        row.counted_cents,
+        list(row.invoice_ids),
+        row.notice_id,
+        row.policy,
+        row.policy_version,
+    )
+
+
+def totals(rows: Iterable[Looked]) -> dict[str, object]:
+    """How many rows by what happens to them, by reason, region, NAS and level."""
+    kinds: Counter[str] = Counter()
+    by: dict[str, dict[str, Counter[str]]] = {"region": {}, "nas": {}, "level": {}, "reason": {}}
+    for row in rows:
+        kind = "cuts" if row.is_cut else "restores" if row.is_restore else "unchanged"
+        kinds[kind] += 1
+        for name, value in (
+            ("region", row.region),
+            ("nas", row.nas),
+            ("level", row.after.value),
+            ("reason", row.reason),
+        ):
+            by[name].setdefault(value, Counter())[kind] += 1
+    names = ("cuts", "restores", "unchanged")
+    return {
+        **{name: kinds[name] for name in names},
+        **{
+            f"by_{name}": {
+                value: {kind: counted[kind] for kind in names}
+                for value, counted in sorted(found.items())
+            }
+            for name, found in by.items()
+        },
+    }
+
+
+async def _told(uow: Uow, rows: Sequence[Looked]) -> list[Looked]:
+    known = await review_rows.context(uow.connection, [row.contract_id for row in rows])
+    return [row.told(known[row.contract_id]) for row in rows]
+
+
+def _row(plan_id: int, row: Looked, state: str) -> tuple[object, ...]:
+    return (
+        plan_id,
+        row.contract_id,
+        row.subscriber_id,
+        row.subscriber,
+        row.region,
+        row.nas,
+        row.before.value,
+        row.after.value,
+        row.reason,
+        row.counted_cents,
+        list(row.invoice_ids),
+        row.notice_id,
+        row.policy,
+        row.policy_version,
+        row.review_on,
+        state,
+    )

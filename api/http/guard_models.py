@@ -1,0 +1,226 @@
+"""What the routes of reviews, guards and kill switches take and answer."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from api.http.fields import Id, Level, no_controls
+from api.http.models import Body, example
+
+Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(no_controls)]
+PlanState = Literal["preview", "running", "refused", "released", "done", "expired", "overtaken"]
+RowState = Literal["shown", "waiting", "cut", "left"]
+Change = Literal["cut", "restore", "none"]
+
+
+class AskReview(Body):
+    model_config = example({"dry_run": True})
+
+    dry_run: Annotated[bool, Field(strict=True)]
+    # An empty list is refused: it must never be read as "everyone".
+    contract_ids: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
+
+
+class AskRelease(Body):
+    model_config = example({"hash": "5f" * 32})
+
+    hash: str = Field(pattern="^[0-9a-f]{64}$", description="of the plan, as it was read")
+
+
+class SwitchOff(Body):
+    model_config = example({"reason": "pagamentos de ontem ainda não chegaram"})
+
+    reason: Reason
+
+
+class RetireFeed(Body):
+    model_config = example({"reason": "contrato com o provedor encerrado"})
+
+    reason: Reason
+
+
+class Tally(BaseModel):
+    cuts: int
+    restores: int
+    unchanged: int
+
+
+class Totals(Tally):
+    """How many contracts, and the same by region, NAS, level after it, and reason."""
+
+    by_region: dict[str, Tally]
+    by_nas: dict[str, Tally]
+    by_level: dict[str, Tally]
+    by_reason: dict[str, Tally]
+
+
+class ReviewChange(BaseModel):
+    """A contract whose level changes; `sentence` tells the reason."""
+
+    contract_id: int
+    subscriber: str
+    region: str
+    nas: str
+    before: Level
+    after: Level
+    reason: str
+    sentence: str
+    counted_cents: int
+    invoice_ids: list[int]
+    notice_id: int | None
+
+
+class ReviewAnswer(BaseModel):
+    """The plan of cuts and restores; done unless `dry_run`.
+
+    At most 500 of each are shown here; `GET /reviews/{id}/rows` has all of them, and the reason why
+    each other contract stays as it is. `id` is null where nothing was kept. With `flaws` the guards
+    refuse the cuts, in a dry run as they would; `waiting` cuts are still to be made, at their pace.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "dry_run": True,
+                    "id": 7,
+                    "hash": "5f" * 32,
+                    "cuts": [
+                        {
+                            "contract_id": 17,
+                            "subscriber": "Assinante 17",
+                            "region": "",
+                            "nas": "bng-1",
+                            "before": "full",
+                            "after": "walled",
+                            "reason": "step_reached",
+                            "sentence": "o passo da régua foi alcançado",
+                            "counted_cents": 9990,
+                            "invoice_ids": [40],
+                            "notice_id": 9,
+                        }
+                    ],
+                    "restores": [],
+                    "flaws": [],
+                }
+            ]
+        }
+    )
+
+    dry_run: bool
+    id: int | None = None
+    hash: str | None = None
+    cuts: list[ReviewChange]
+    restores: list[ReviewChange]
+    flaws: list[str] = []
+    totals: Totals | None = None
+    accounts: int | None = None
+    notices: int | None = None
+    failed: list[int] = []
+    waiting: int = 0
+
+
+class ReviewItem(BaseModel):
+    """A plan as it was kept: a preview, or the cuts of a sweep and what became of them."""
+
+    id: int
+    state: PlanState
+    made_at: datetime
+    actor: str
+    hash: str
+    cuts: int
+    active: int = Field(description="running contracts when it was made")
+    cuts_max: int = Field(description="how many of them one sweep may cut")
+    flaws: list[str] = Field(examples=[["too_many"]])
+    expires_at: datetime | None = Field(description="until when it can be released")
+
+
+class ReviewDetails(ReviewItem):
+    totals: Totals
+    approved_by: list[str]
+
+
+class ReviewRow(ReviewChange):
+    """`state` of a cut: waiting, cut, or left, and then `outcome` says why."""
+
+    policy: str
+    policy_version: int
+    review_on: datetime | None
+    state: RowState
+    outcome: str | None
+
+
+class Released(BaseModel):
+    """`released` after the second person's approval."""
+
+    id: int
+    state: PlanState
+    approved_by: list[str]
+
+
+class SwitchAnswer(BaseModel):
+    """`nas_id` and `contract_id` say for what; both null: everything."""
+
+    id: int
+    scope: Literal["global", "nas", "contract"]
+    nas_id: int | None
+    contract_id: int | None
+    author: str
+    reason: str
+    put_at: datetime
+    lifted_at: datetime | None
+    lifted_by: str | None
+    lifted_because: str | None
+
+
+class SwitchPut(SwitchAnswer):
+    taken_back: int = Field(description="cuts that were decided and had reached no line")
+
+
+class SwitchLifted(BaseModel):
+    contracts_to_review: int
+
+
+class FeedAnswer(BaseModel):
+    provider: str
+    heard_at: datetime
+    stale: bool
+
+
+class GuardsAnswer(BaseModel):
+    """`bars` stand against any cut now; `flaws` are why. Restores know neither."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "now": "2026-09-21T08:00:00-03:00",
+                    "bars": ["stale_feed"],
+                    "flaws": ["stale_feed"],
+                    "active": 20000,
+                    "cuts_in_window": 40,
+                    "sweep_max": 400,
+                    "window_max": 1000,
+                    "clock_seen_at": "2026-09-21T07:59:30-03:00",
+                    "feeds": [
+                        {
+                            "provider": "pix",
+                            "heard_at": "2026-09-18T03:10:00-03:00",
+                            "stale": True,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    now: datetime
+    bars: list[str]
+    flaws: list[str]
+    active: int
+    cuts_in_window: int
+    sweep_max: int
+    window_max: int
+    clock_seen_at: datetime | None
+    feeds: list[FeedAnswer]

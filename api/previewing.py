@@ -1,0 +1,140 @@
+"""Tonight's review before it happens: each contract that is due, what would change and why.
+
+Nothing is locked, drawn or written but, if asked for, the preview itself. It foresees what the
+review would find: broken agreements and lapsed disputes too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api import guards
+from api.house import House
+from api.looking import Looked, everything, judge
+from api.review import BATCH, Known
+from api.store import guard_rows, review_rows
+from api.store.uow import Uow
+from billing.access import Level
+from billing.account import Account
+from billing.guard import Flaw, Sight, flaws, sweep_max
+from billing.ladder import Bar, Verdict, decide
+from billing.payer import Contract, Desk
+from billing.standing import policy_of, situation_of
+
+ACCOUNTS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a sweep would find. `flaws` are why the guards would refuse its cuts."""
+
+    rows: tuple[Looked, ...]
+    sight: Sight
+    flaws: tuple[Flaw, ...]
+    cuts_max: int
+
+    @property
+    def changes(self) -> list[Looked]:
+        """The contracts whose level would change."""
+        return [row for row in self.rows if row.before is not row.after]
+
+
+async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
+    """What a run now would do, contract by contract.
+
+    Args:
+        house: where to look.
+        contract_ids: the contracts to look at; None: all that are due. An empty list is nobody.
+    """
+    rows: list[Looked] = []
+    after = 0
+    async with house.uow("review", "preview") as uow:
+        sight = await guard_rows.sight(uow.connection, uow.clock.now())
+    standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
+    while contract_ids is None or contract_ids:
+        async with house.uow("review", "preview") as uow:
+            desk = await uow.desk_with(standing)
+            payers = await review_rows.payers(uow.connection, desk.now, contract_ids, after, BATCH)
+            if not payers:
+                break
+            found = await review_rows.due(uow.connection, desk.now, contract_ids, payers)
+            told = await _told(uow, desk, found)
+            known = await review_rows.context(uow.connection, [row.contract_id for row in told])
+            rows += [row.told(known[row.contract_id]) for row in told]
+            after = payers[-1]
+    limits = house.settings.limits
+    cuts = sum(row.is_cut for row in rows)
+    return Preview(tuple(rows), sight, flaws(cuts, sight, limits), sweep_max(sight.active, limits))
+
+
+async def keep(uow: Uow, found: Preview) -> int:
+    """Keep a preview for a day, to be read page by page; its id."""
+    await review_rows.forget_previews(uow.connection)
+    return await guards.keep(
+        uow, found.rows, "preview", found.sight, found.cuts_max, flaws=found.flaws
+    )
+
+
+async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[Looked]:
+    rows: list[Looked] = []
+    loud: dict[int, set[int]] = {}
+    known = Known(desk)
+    for item in found:
+        said = known.said_of(item)
+        if said is None:
+            loud.setdefault(item.subscriber_id, set()).add(item.contract_id)
+            continue
+        rows.append(
+            Looked(
+                contract_id=item.contract_id,
+                subscriber_id=item.subscriber_id,
+                before=Level.FULL,
+                after=Level.FULL,
+                reason=said.reason,
+                counted_cents=0,
+                invoice_ids=(),
+                notice_id=None,
+                policy=item.policy,
+                policy_version=desk.policies[item.policy].version,
+                review_on=said.review_on,
+            )
+        )
+    payers = sorted(loud)
+    for start in range(0, len(payers), ACCOUNTS):
+        accounts = await uow.accounts_unlocked(payers[start : start + ACCOUNTS])
+        for payer_id, account in accounts.items():
+            rows += await _account(uow, desk, account, loud[payer_id])
+    return sorted(rows, key=lambda row: (row.subscriber_id, row.contract_id))
+
+
+async def _account(uow: Uow, desk: Desk, before: Account, wanted: set[int]) -> list[Looked]:
+    def unchanged(contract: Contract) -> Verdict:
+        situation = situation_of(before, contract, desk)
+        return decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+
+    try:
+        after, facts = await judge(uow, before, desk, preview=True)
+        found = list(everything(before, after, facts, unchanged))
+    except (LookupError, ValueError) as error:
+        return [
+            _unjudgeable(before.subscriber_id, contract, str(error))
+            for contract in before.contracts
+            if contract.id in wanted
+        ]
+    return [row for row in found if row.contract_id in wanted]
+
+
+def _unjudgeable(subscriber_id: int, contract: Contract, why: str) -> Looked:
+    level = contract.access.level
+    return Looked(
+        contract_id=contract.id,
+        subscriber_id=subscriber_id,
+        before=level,
+        after=level,
+        reason=f"unjudgeable: {why}",
+        counted_cents=0,
+        invoice_ids=(),
+        notice_id=None,
+        policy=contract.policy_name,
+        policy_version=0,
+        review_on=contract.review_on,
+    )

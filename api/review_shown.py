@@ -1,0 +1,108 @@
+"""What `religa review` prints: a table for people, JSON lines for programs."""
+
+import json
+from collections.abc import Iterable
+from uuid import uuid4
+
+import typer
+
+from api import guards, previewing, review
+from api.explain import reason_text
+from api.house import House
+from api.looking import Looked
+
+_WIDTHS = (10, 24, 12, 12, 17, 11, 40)
+_HEAD = ("contract", "subscriber", "region", "nas", "level", "cents", "why")
+
+
+async def show_preview(house: House, *, as_json: bool) -> int:
+    """Each contract that is due, and the totals; 1 if the guards would refuse the cuts."""
+    found = await previewing.preview(house, None)
+    _show(found.rows, as_json=as_json)
+    flaws = [flaw.value for flaw in found.flaws]
+    counted = guards.totals(found.rows)
+    if as_json:
+        hashed = guards.plan_hash(found.rows).hex()
+        typer.echo(json.dumps({"dry_run": True, "flaws": flaws, "hash": hashed, **counted}))
+    else:
+        for name in ("region", "nas", "level", "reason"):
+            by = counted[f"by_{name}"]
+            if isinstance(by, dict):
+                for value, kinds in by.items():
+                    told = ", ".join(f"{kinds[kind]} {kind}" for kind in kinds)
+                    typer.echo(f"{name} {value or '-'}: {told}")
+        typer.echo(
+            f"{counted['cuts']} cuts, {counted['restores']} restores,"
+            f" {counted['unchanged']} unchanged (dry run);"
+            f" a sweep may cut {found.cuts_max} of {found.sight.active}"
+        )
+    return _refused(flaws)
+
+
+async def show_run(house: House, *, as_json: bool) -> int:
+    """Run the ladder and print what changed; 1 if the guards refused the cuts."""
+    ran = await review.run(house, None, uuid4().hex, "cli")
+    _show(ran.changes, as_json=as_json)
+    if as_json:
+        told = {
+            "dry_run": False,
+            "accounts": ran.accounts,
+            "notices": ran.notices,
+            "changes": len(ran.changes),
+            "failed": list(ran.failed),
+            "plan": ran.plan_id,
+            "flaws": list(ran.flaws),
+        }
+        typer.echo(json.dumps(told))
+    else:
+        typer.echo(f"{len(ran.changes)} changes of {ran.accounts} accounts, {ran.notices} notices")
+        for payer_id in ran.failed:
+            typer.echo(f"subscriber {payer_id} was not reviewed; the log says why", err=True)
+        if ran.flaws:
+            typer.echo(f"review {ran.plan_id}: GET /api/v1/reviews/{ran.plan_id}/rows", err=True)
+    return _refused(ran.flaws) or int(bool(ran.failed))
+
+
+def _refused(flaws: Iterable[str]) -> int:
+    names = ", ".join(flaws)
+    if names:
+        typer.echo(f"the guards refuse the cuts: {names}", err=True)
+    return int(bool(names))
+
+
+def _show(rows: Iterable[Looked], *, as_json: bool) -> None:
+    if not as_json:
+        typer.echo(_line(_HEAD))
+    for row in rows:
+        if as_json:
+            typer.echo(json.dumps(_plain(row), ensure_ascii=False))
+            continue
+        same = row.before is row.after
+        level = row.after.value if same else f"{row.before.value} -> {row.after.value}"
+        why = reason_text("pt-BR", row.reason)
+        if row.invoice_ids:
+            why += f"; faturas {', '.join(map(str, row.invoice_ids))}"
+        parts = (str(row.contract_id), row.subscriber, row.region or "-", row.nas or "-")
+        typer.echo(_line((*parts, level, str(row.counted_cents), why)))
+
+
+def _line(parts: Iterable[str]) -> str:
+    padded = zip(parts, _WIDTHS, strict=True)
+    return "  ".join(part[:width].ljust(width) if width < 40 else part for part, width in padded)
+
+
+def _plain(row: Looked) -> dict[str, object]:
+    return {
+        "contract_id": row.contract_id,
+        "subscriber": row.subscriber,
+        "region": row.region,
+        "nas": row.nas,
+        "before": row.before.value,
+        "after": row.after.value,
+        "reason": row.reason,
+        "counted_cents": row.counted_cents,
+        "invoice_ids": list(row.invoice_ids),
+        "notice_id": row.notice_id,
+        "policy": f"{row.policy}@{row.policy_version}",
+        "review_on": row.review_on.isoformat() if row.review_on is not None else None,
+    }

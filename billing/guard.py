@@ -1,0 +1,146 @@
+"""Guards: whether a sweep's plan of cuts may be carried out. No I/O, no clock.
+
+A guard looks at the plan and at what the judge can see, never at one customer: too many cuts at
+once mean that the judge is wrong, and who cannot see payments cuts nobody. Guards hold back cuts
+alone; a restore asks none of them.
+
+Source: design rule 7.3 and invariants A7, A9 and A11 of the reliability goals. Too many at once is
+a fault of the judge in Kubernetes' node controller too, and an empty set never means everybody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from billing.ladder import Bar
+
+# A rolling day: what all sources cut in it counts together.
+WINDOW = timedelta(days=1)
+
+
+class Flaw(StrEnum):
+    """Why a plan is refused.
+
+    TOO_MANY: more cuts than one sweep may make. TOO_MANY_TODAY: more than a rolling day may have.
+    PLAN_WAITS: another refused plan waits for its two people. STALE_FEED: a payment provider was
+    not heard of for too long. CLOCK_BACK, CLOCK_AHEAD: the clock is before, or too far past, the
+    last instant that was recorded. CLOCKS_APART: ours and the database's differ. NOT_PRIMARY: the
+    database is a replica or is being recovered.
+    """
+
+    TOO_MANY = "too_many"
+    TOO_MANY_TODAY = "too_many_today"
+    PLAN_WAITS = "plan_waits"
+    STALE_FEED = "stale_feed"
+    CLOCK_BACK = "clock_back"
+    CLOCK_AHEAD = "clock_ahead"
+    CLOCKS_APART = "clocks_apart"
+    NOT_PRIMARY = "not_primary"
+
+
+# What two people may answer for: they have seen the plan, and the calendar on the wall.
+RELEASABLE = frozenset(
+    {Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.PLAN_WAITS, Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the guards let through. Shares are basis points of the running contracts."""
+
+    sweep_basis_points: int = 200
+    sweep_floor: int = 20
+    day_basis_points: int = 500
+    day_floor: int = 50
+    feed_age_max: timedelta = timedelta(hours=1)
+    clock_ahead_max: timedelta = timedelta(hours=48)
+    clocks_apart_max: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the judge can see now.
+
+    Attributes:
+        now: the business instant.
+        heard_at: when each payment provider was last heard of; one that never was is not in it.
+        seen_at: the last business instant at which the clock was found sane; None: never yet.
+        clocks_apart: our clock less the database's.
+        primary: the database takes writes.
+        active: running contracts.
+        cuts_in_window: cuts of all sources in the `WINDOW` before now.
+        plan_waits: a plan refused for its size waits to be released or to expire.
+        switched_off: the kill switch of all cuts is on.
+    """
+
+    now: datetime
+    heard_at: Mapping[str, datetime]
+    seen_at: datetime | None
+    clocks_apart: timedelta
+    primary: bool
+    active: int
+    cuts_in_window: int
+    plan_waits: bool
+    switched_off: bool = False
+
+
+def sweep_max(active: int, limits: Limits) -> int:
+    """How many contracts one sweep may cut."""
+    return max(limits.sweep_floor, active * limits.sweep_basis_points // 10_000)
+
+
+def window_max(active: int, limits: Limits) -> int:
+    """How many contracts may be cut in a rolling day, by whatever cuts them."""
+    return max(limits.day_floor, active * limits.day_basis_points // 10_000)
+
+
+def blindness(sight: Sight, limits: Limits) -> tuple[Flaw, ...]:
+    """What keeps the judge from seeing, however few would be cut (invariant A11)."""
+    found: list[Flaw] = []
+    now = sight.now.astimezone(UTC)
+    if any(now - at.astimezone(UTC) > limits.feed_age_max for at in sight.heard_at.values()):
+        found.append(Flaw.STALE_FEED)
+    if sight.seen_at is not None:
+        seen_at = sight.seen_at.astimezone(UTC)
+        if now < seen_at - limits.clocks_apart_max:
+            found.append(Flaw.CLOCK_BACK)
+        if now > seen_at + limits.clock_ahead_max:
+            found.append(Flaw.CLOCK_AHEAD)
+    if abs(sight.clocks_apart) > limits.clocks_apart_max:
+        found.append(Flaw.CLOCKS_APART)
+    if not sight.primary:
+        found.append(Flaw.NOT_PRIMARY)
+    return tuple(found)
+
+
+def flaws(cuts: int, sight: Sight, limits: Limits) -> tuple[Flaw, ...]:
+    """Why a plan of so many cuts is refused; empty: it may go on. No cuts, no flaws."""
+    if not cuts:
+        return ()
+    found: list[Flaw] = []
+    if cuts > sweep_max(sight.active, limits):
+        found.append(Flaw.TOO_MANY)
+    if sight.cuts_in_window + cuts > window_max(sight.active, limits):
+        found.append(Flaw.TOO_MANY_TODAY)
+    if sight.plan_waits:
+        found.append(Flaw.PLAN_WAITS)
+    return (*found, *blindness(sight, limits))
+
+
+def bars(sight: Sight, limits: Limits, *, released: bool = False) -> tuple[Bar, ...]:
+    """What stands against any single cut now.
+
+    Args:
+        sight: what the judge can see.
+        limits: of the guards.
+        released: the cut is of a plan that two people released: its size is theirs to answer for.
+    """
+    found: list[Bar] = [Bar.KILL_SWITCH] if sight.switched_off else []
+    blind = blindness(sight, limits)
+    if Flaw.STALE_FEED in blind:
+        found.append(Bar.STALE_FEED)
+    full = sight.plan_waits or sight.cuts_in_window >= window_max(sight.active, limits)
+    if set(blind) - {Flaw.STALE_FEED} or (full and not released):
+        found.append(Bar.GUARD)
+    return tuple(found)
