@@ -12,7 +12,7 @@ from billing.contest import Opening, open_dispute
 from billing.invoice import InvoiceState, Line
 from billing.ladder import Bar
 from billing.pause import Pause
-from billing.payer import PromiseState
+from billing.payer import HoldKind, PromiseState
 from billing.reminders import Reminder, reminders_due
 from tests.support.accounts import account, at, day, desk, invoice, payment
 
@@ -76,7 +76,10 @@ def test_none_of_what_was_made_before_and_one_for_another_due_date() -> None:
     ] == [-5]
 
 
-HOLD = Hold(1, 1, "ana", "enchente", at("2026-08-01 09:00"), at("2026-08-27 12:00"))
+HOLD = Hold(
+    *(1, 1, "ana", "enchente", at("2026-08-01 09:00"), at("2026-08-27 12:00")),
+    kind=HoldKind.EXEMPTION,
+)
 PROMISE = Promise(1, 1, at("2026-08-20 09:00"), day("2026-09-03"), "ana", (1,))
 PAUSE = Pause(1, 1, at("2026-08-20 09:00"), "ana", day("2026-08-27"), day("2026-10-10"))
 
