@@ -17,7 +17,14 @@ from structlog.contextvars import bound_contextvars
 from api import crashpoints, mail
 from api.house import House
 from api.mail import BadAddress, Postponed, Refused, Sent
-from api.notice_text import Letter, OwedInvoice, deadlines, render, soonest
+from api.notice_text import (
+    Letter,
+    OwedInvoice,
+    deadlines,
+    render,
+    rescission_days,
+    soonest,
+)
 from api.puller import Puller
 from api.store import charges, notices
 from api.store.notices import Addressee, ClaimedNotice
@@ -161,6 +168,7 @@ class Messenger:
             written_on=today,
             notice_days=policy.notice_days,
             deadlines=deadlines(policy, today),
+            rescission_after_days=rescission_days(policy),
             invoices=tuple(sorted(owed, key=lambda item: (item.due_on, item.invoice_id))),
         )
 

@@ -13,12 +13,13 @@ from typing import Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from billing.access import Level
+from billing.law import BOUNDS, Law
 from billing.policy import Policy
+from billing.stage import Stage
 
 Language = Literal["pt_BR", "en"]
 
-# The law's own limits, which no policy changes.
-RESCISSION_AFTER_DAYS = 60
+# The law's own limit, which no policy changes.
 RESTORE_WITHIN_DAYS = 1
 
 
@@ -44,7 +45,10 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """All that the notice says. `written_on` is the local day it goes out."""
+    """All that the notice says. `written_on` is the local day it goes out.
+
+    `rescission_after_days` count from the suspension.
+    """
 
     notice_id: int
     provider: str
@@ -54,13 +58,14 @@ class Letter:
     notice_days: int
     deadlines: tuple[Deadline, ...]
     invoices: tuple[OwedInvoice, ...]
+    rescission_after_days: int = BOUNDS[Law.ANATEL_765].rescind_days
 
     @property
     def rescission_on(self) -> date | None:
-        """60 days after the first suspension, which is what the law counts from."""
+        """So many days after the first suspension, which is what the law counts from."""
         suspended = (d.on for d in self.deadlines if d.level.severity >= Level.WALLED.severity)
         first = min(suspended, default=None)
-        return None if first is None else first + timedelta(days=RESCISSION_AFTER_DAYS)
+        return None if first is None else first + timedelta(days=self.rescission_after_days)
 
     @property
     def total_cents(self) -> int:
@@ -88,6 +93,17 @@ def deadlines(policy: Policy, proven_on: date) -> tuple[Deadline, ...]:
     )
 
 
+def rescission_days(policy: Policy) -> int:
+    """Days from the suspension to the contract's end: the policy's, else the law's."""
+    offset_days: dict[str, int] = {"maturity": 0}
+    for step in policy.steps:
+        offset_days[step.stage] = offset_days[step.anchor] + step.after_days
+    suspended = [offset_days[step.stage] for step in policy.steps if step.stage.suspends]
+    if suspended and Stage.RESCIND in offset_days:
+        return offset_days[Stage.RESCIND] - min(suspended)
+    return BOUNDS.get(policy.law, BOUNDS[Law.ANATEL_765]).rescind_days
+
+
 def soonest(policies: Sequence[Policy], proven_on: date) -> Policy:
     """Of a payer's policies the one that cuts first: a notice may be early, never late."""
     return min(
@@ -107,7 +123,7 @@ def render(letter: Letter, language: Language = "pt_BR") -> Wording:
         "money": _money_pt if language == "pt_BR" else _money_en,
         "day": _day_pt if language == "pt_BR" else date.isoformat,
         "restore_within_days": RESTORE_WITHIN_DAYS,
-        "rescission_after_days": RESCISSION_AFTER_DAYS,
+        "rescission_after_days": letter.rescission_after_days,
     }
     subject, text, html = (
         _TEMPLATES.get_template(f"notice.{language}.{part}.j2").render(values)
