@@ -9,11 +9,14 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from api import rescinding, review
+from api.enforce import Enforcer
 from api.house import House
+from api.rehearsal_clock import ClockMover
 from api.store.ladder_tables import contract_stages
 from api.store.tables import notices
 from api.verify import verify
 from billing.account import draw_notice, prove_notice
+from radius.client import DynauthClient
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face
 
@@ -54,8 +57,8 @@ async def _at(house: House, to: datetime) -> None:
         await review.run(house, None, "look", "schedule")
 
 
-async def _rescinded(house: House, admin: httpx.AsyncClient) -> tuple[Added, int]:
-    """A debtor whose contract the ladder rescinds; the clock stands at that hour."""
+async def _noticed(house: House, admin: httpx.AsyncClient) -> tuple[Added, int]:
+    """A debtor with a proven notice; the clock stands at its hour."""
     added = await add_contract(house, await add_plan(house, "Fibra 100"))
     body = {
         "contract_id": added.contract_id,
@@ -73,6 +76,12 @@ async def _rescinded(house: House, admin: httpx.AsyncClient) -> tuple[Added, int
         await uow.connection.execute(update(notices).where(notices.c.id == notice_id).values(sent))
         _, facts = prove_notice(account, notice_id, NOTICED, await uow.desk())
         await uow.record(account, facts)
+    return added, invoice_id
+
+
+async def _rescinded(house: House, admin: httpx.AsyncClient) -> tuple[Added, int]:
+    """The same, whose contract the ladder rescinds; the clock stands at that hour."""
+    added, invoice_id = await _noticed(house, admin)
     await _at(house, CUT)
     await _at(house, RESCIND)
     return added, invoice_id
@@ -120,6 +129,26 @@ async def test_a_debt_never_paid_ends_the_contract_and_goes_to_bureau_and_agency
     assert any(line.startswith("The stage collection agency is over") for line in told)
     async with house.store.reading() as connection:
         assert await verify(house, connection) == []
+
+
+async def test_one_move_of_the_clock_stops_at_every_stage(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    added, _ = await _noticed(house, admin)
+    client = DynauthClient()
+    try:
+        mover = ClockMover(house, Enforcer(house, client))
+        await mover.move(AGENCY + timedelta(days=9), "walk")
+    finally:
+        await client.close()
+    stages = (await admin.get(f"/api/v1/stages?contract_id={added.contract_id}")).json()["items"]
+    assert [(item["stage"], item["entered_at"][:16]) for item in stages] == [
+        ("rescind", "2026-11-23T08:00"),
+        ("bureau", "2026-11-24T00:00"),
+        ("agency", "2026-12-23T00:00"),
+    ]
+    contract = (await admin.get(f"/api/v1/contracts/{added.contract_id}")).json()
+    assert contract["ended_on"] == "2026-11-24"
 
 
 async def test_a_debt_paid_on_the_day_of_rescission_takes_the_end_back(
