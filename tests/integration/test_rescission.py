@@ -98,7 +98,16 @@ async def test_a_debt_never_paid_ends_the_contract_and_goes_to_bureau_and_agency
     added, invoice_id = await _rescinded(house, admin)
     url = f"/api/v1/contracts/{added.contract_id}"
     access = (await admin.get(f"{url}/access")).json()
-    assert (access["level"], access["reason"]) == ("blocked", "step_reached")
+    assert (access["level"], access["step"]) == ("blocked", "rescind")
+    decisions = [
+        item["data"]
+        for item in (await admin.get(f"{url}/timeline")).json()["items"]
+        if item["kind"] == "access_decided"
+    ]
+    assert [(data["step"], data["amounts_cents"]) for data in decisions] == [
+        ("walled", {str(invoice_id): 9990}),
+        ("rescind", {str(invoice_id): 9990}),
+    ]
     assert (await admin.get(url)).json()["ended_on"] is None, "today is the last day with a login"
     (said,) = (await admin.get("/api/v1/stages?stage=rescind&open=true")).json()["items"]
     assert (said["invoice_ids"], said["amounts_cents"]) == ([invoice_id], [9990])
