@@ -174,6 +174,21 @@ async def test_a_debt_paid_on_the_day_of_rescission_takes_the_end_back(
         assert await verify(house, connection) == []
 
 
+async def test_a_hold_placed_after_the_rescission_keeps_the_contract_until_it_is_over(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    added, _ = await _rescinded(house, admin)
+    url = f"/api/v1/contracts/{added.contract_id}"
+    body = {"expires_at": "2026-11-26T12:00:00", "reason": "customer in hospital"}
+    assert (await admin.post(f"{url}/holds", json=body)).status_code == 201
+    await _at(house, THE_DAY_AFTER)
+    assert (await admin.get(url)).json()["ended_on"] is None
+    await _at(house, THE_DAY_AFTER + timedelta(days=2, hours=12))
+    assert (await admin.get(url)).json()["ended_on"] == "2026-11-26"
+    (bureau,) = (await admin.get("/api/v1/stages?stage=bureau")).json()["items"]
+    assert bureau["entered_at"][:10] == "2026-11-26"
+
+
 async def test_a_rescission_that_nobody_enacted_that_day_ends_the_contract_at_once(
     house: House, admin: httpx.AsyncClient
 ) -> None:
