@@ -39,11 +39,11 @@ GIVEN_BACK = "dias pagos além do encerramento"
 
 _DUE = text("""
 select e.contract_id from contract_endings e join contracts c on c.id = e.contract_id
- where e.ends_on <= :today and c.ended_on is null order by e.contract_id
+ where e.ends_on <= :today and c.ended_on is null and e.why <> 'debt' order by e.contract_id
 """)
 _NEXT = text("""
 select min(e.ends_on) from contract_endings e join contracts c on c.id = e.contract_id
- where e.ends_on > :today and c.ended_on is null
+ where e.ends_on > :today and c.ended_on is null and e.why <> 'debt'
 """)
 
 
@@ -108,7 +108,10 @@ async def withdraw(house: House, uow: Uow, contract_id: int, author: str) -> Non
 
 
 async def due(connection: AsyncConnection, today: date) -> Sequence[int]:
-    """The contracts whose last day is over and that have not been ended."""
+    """The contracts whose last day is over and that have not been ended; not those for debt.
+
+    Of an end for debt the ladder is asked once more on its day (`api.rescinding`).
+    """
     return (await connection.scalars(_DUE, {"today": today})).all()
 
 

@@ -3,7 +3,15 @@
 from typing import NamedTuple
 
 from api.house import House
-from api.notice_text import Letter, OwedInvoice, Wording, deadlines, render, soonest
+from api.notice_text import (
+    Letter,
+    OwedInvoice,
+    Wording,
+    deadlines,
+    render,
+    rescission_days,
+    soonest,
+)
 from api.store import charges, notices, templates
 from api.store.notices import Addressee
 from api.store.uow import Uow
@@ -72,6 +80,7 @@ async def write(
         written_on=today,
         notice_days=policy.notice_days,
         deadlines=deadlines(policy, today),
+        rescission_after_days=rescission_days(policy),
         invoices=tuple(sorted(owed, key=lambda item: (item.due_on, item.invoice_id))),
     )
     template = await templates.template_of(

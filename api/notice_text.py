@@ -17,10 +17,11 @@ from api.wording.text import Wording as Wording
 from api.wording.text import day, money, month
 from api.wording.text import one_line as one_line
 from billing.access import Level
+from billing.law import BOUNDS, Law
 from billing.policy import Policy
+from billing.stage import Stage
 
-# The law's own limits, which no policy changes.
-RESCISSION_AFTER_DAYS = 60
+# The law's own limit, which no policy changes.
 RESTORE_WITHIN_DAYS = 1
 
 
@@ -46,7 +47,10 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """All that the notice says. `written_on` is the local day it goes out."""
+    """All that the notice says. `written_on` is the local day it goes out.
+
+    `rescission_after_days` count from the suspension.
+    """
 
     notice_id: int
     provider: str
@@ -56,13 +60,14 @@ class Letter:
     notice_days: int
     deadlines: tuple[Deadline, ...]
     invoices: tuple[OwedInvoice, ...]
+    rescission_after_days: int = BOUNDS[Law.ANATEL_765].rescind_days
 
     @property
     def rescission_on(self) -> date | None:
-        """60 days after the first suspension, which is what the law counts from."""
+        """So many days after the first suspension, which is what the law counts from."""
         suspended = (d.on for d in self.deadlines if d.level.severity >= Level.WALLED.severity)
         first = min(suspended, default=None)
-        return None if first is None else first + timedelta(days=RESCISSION_AFTER_DAYS)
+        return None if first is None else first + timedelta(days=self.rescission_after_days)
 
     @property
     def total_cents(self) -> int:
@@ -79,6 +84,17 @@ def deadlines(policy: Policy, proven_on: date) -> tuple[Deadline, ...]:
         for step in policy.steps
         if step.stage.is_of_line
     )
+
+
+def rescission_days(policy: Policy) -> int:
+    """Days from the suspension to the contract's end: the policy's, else the law's."""
+    offset_days: dict[str, int] = {"maturity": 0}
+    for step in policy.steps:
+        offset_days[step.stage] = offset_days[step.anchor] + step.after_days
+    suspended = [offset_days[step.stage] for step in policy.steps if step.stage.suspends]
+    if suspended and Stage.RESCIND in offset_days:
+        return offset_days[Stage.RESCIND] - min(suspended)
+    return BOUNDS.get(policy.law, BOUNDS[Law.ANATEL_765]).rescind_days
 
 
 def soonest(policies: Sequence[Policy], proven_on: date) -> Policy:
@@ -118,7 +134,7 @@ def values(letter: Letter, language: Language) -> dict[str, str]:
         if rescission_on is not None
         else ""
     )
-    rules.append(words["rescission"].format(days=RESCISSION_AFTER_DAYS, from_day=from_day))
+    rules.append(words["rescission"].format(days=letter.rescission_after_days, from_day=from_day))
     return {
         "provider": one_line(letter.provider),
         "name": one_line(letter.name),
@@ -162,7 +178,7 @@ def _five_items(letter: Letter, language: Language) -> str:
         months=words["until"].join(ends),
         days=letter.notice_days,
         cut=words["cut_from"].format(on=day(first, language)) if first is not None else "",
-        rescission=RESCISSION_AFTER_DAYS,
+        rescission=letter.rescission_after_days,
         restoring=RESTORE_WITHIN_DAYS,
     )
 

@@ -2,7 +2,8 @@
 
 Level-triggered: rows say what is still to be done, so a crash costs a look and nothing twice. The
 day of the rescission is the last one with a login; the final invoice follows (ladder rule 14). A
-debt paid on that day takes the end back.
+debt paid on that day takes the end back; what stands against cuts then (kill switch, hold) stands
+against the end too.
 """
 
 import logging
@@ -17,6 +18,8 @@ from api import ending
 from api.house import House
 from api.store.uow import Uow
 from billing.calendar import day_start
+from billing.stage import Stage
+from billing.standing import running_contract, verdict_of
 from billing.term import Leaving
 
 AUTHOR = "ladder"
@@ -40,6 +43,11 @@ select e.contract_id from contract_endings e join contracts c on c.id = e.contra
 _TO_FINISH = text("""
 select e.contract_id from contract_endings e join contracts c on c.id = e.contract_id
  where e.why = 'debt' and c.ended_on is null and e.ends_on <= :today order by e.contract_id
+""")
+# An end that waited is of the day on which it is done.
+_LATE = text("""
+update contract_endings set ends_on = :today
+ where contract_id = :contract_id and ends_on < :today
 """)
 _SAID_ON = text("""
 select entered_at from contract_stages
@@ -68,6 +76,13 @@ async def enact(house: House, correlation_id: str, actor: str) -> list[int]:
         await ending.withdraw(house, uow, contract_id, AUTHOR)
 
     async def finish(uow: Uow, contract_id: int) -> None:
+        account = await uow.account(await uow.payer_of_contract(contract_id))
+        contract = running_contract(account, contract_id)
+        verdict = verdict_of(account, contract, await uow.desk())
+        if (verdict.step, verdict.reason) != (Stage.RESCIND, "step_reached"):
+            return  # something stands against cuts meanwhile: the end waits with them
+        today = {"contract_id": contract_id, "today": uow.clock.now().date()}
+        await uow.connection.execute(_LATE, today)
         await ending.finish(house, uow, contract_id)
 
     works: Sequence[tuple[str, TextClause, Callable[[Uow, int], Awaitable[None]]]] = (

@@ -98,6 +98,12 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
     )
 
 
+def verdict_of(account: Account, contract: Contract, desk: Desk) -> Verdict:
+    """What the ladder alone says of a contract now; nothing is changed by asking."""
+    situation = situation_of(account, contract, desk)
+    return decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+
+
 def policy_of(contract: Contract, desk: Desk) -> Policy:
     """The policy that the contract follows.
 
@@ -288,8 +294,7 @@ def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, 
         if contract.ended_on is None:
             after, fact = judged(account, contract, desk)
         else:
-            situation = situation_of(account, contract, desk)
-            verdict = decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+            verdict = verdict_of(account, contract, desk)
             after, fact = after_the_end(account, contract, verdict, desk)
         looked.append(after)
         if fact is not None:

@@ -203,6 +203,9 @@ class AccessAnswer(BaseModel):
     """`quota` is null where the plan has none."""
 
     level: Level
+    step: str | None = Field(
+        examples=["walled"], description="the last stage of the ladder that was entered"
+    )
     generation: int
     reason: str
     since: datetime

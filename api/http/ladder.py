@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse
+from sqlalchemy import select
 
 from api.explain import timeline
 from api.http import answers, fields, models
@@ -41,9 +42,13 @@ async def read_access(
     contract = await required(caller, "contract", query, contracts.c.id, id)
     async with caller.uow() as uow:
         sessions = await of_contract(uow.connection, id)
+        step = await uow.connection.scalar(
+            select(contracts.c.rungs[-1]["level"].astext).where(contracts.c.id == id)
+        )
         standings = await quotas.standings(uow.connection, [id], uow.clock.now().date())
     return answers.AccessAnswer(
         **{k: contract[k] for k in ("level", "generation", "reason", "since", "review_on")},
+        step=step,
         quota=_quota(standings),
         sessions=[answers.AccessSession(**session) for session in sessions],
     )

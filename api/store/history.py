@@ -332,14 +332,26 @@ def _flat(row: Item) -> Item:
 
 
 def _decisions(contract_id: int) -> Select[Any]:
+    item = func.jsonb_array_elements(access_decisions.c.situation["receivables"]).column_valued(
+        "item", joins_implicitly=True
+    )
+    number = item.op("->>")("invoice_id")
+    # What each counted invoice stood at, by its id, as the verdict saw it.
+    amounts = (
+        select(func.jsonb_object_agg(number, item.op("->")("unpaid_cents")))
+        .where(cast(number, BigInteger) == func.any(access_decisions.c.invoice_ids))
+        .scalar_subquery()
+    )
     return (
         select(
             access_decisions.c.id,
             access_decisions.c.decided_at,
             access_decisions.c.generation,
             access_decisions.c.level,
+            access_decisions.c.step,
             access_decisions.c.reason,
             access_decisions.c.invoice_ids,
+            amounts.label("amounts_cents"),
             access_decisions.c.counted_cents,
             access_decisions.c.notice_id,
             access_decisions.c.policy,

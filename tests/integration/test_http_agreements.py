@@ -450,9 +450,11 @@ async def test_an_agreement_outlives_its_contract(desk: Desk) -> None:
     await desk.move("2026-12-01T09:00:00")
     states = {i["id"]: i["state"] for i in (await desk.get("/agreements"))["items"]}
     assert states == {signed: "broken", open_offer: "expired"}
-    # Nothing is left to look for.
+    # Nothing is left to look for but what the old debt goes on to: walled again on 11-16, and 60
+    # days later, Friday 01-15, the next step.
     async with desk.house.store.reading() as connection:
-        assert await review.next_due(connection) is None
+        due = await review.next_due(connection)
+    assert due == datetime.fromisoformat("2027-01-18T08:00:00-03:00")
 
 
 async def test_the_network_desk_ends_a_contract_and_is_not_told_what_that_costs(

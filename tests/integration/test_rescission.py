@@ -9,11 +9,14 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from api import rescinding, review
+from api.enforce import Enforcer
 from api.house import House
+from api.rehearsal_clock import ClockMover
 from api.store.ladder_tables import contract_stages
 from api.store.tables import notices
 from api.verify import verify
 from billing.account import draw_notice, prove_notice
+from radius.client import DynauthClient
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face
 
@@ -54,8 +57,8 @@ async def _at(house: House, to: datetime) -> None:
         await review.run(house, None, "look", "schedule")
 
 
-async def _rescinded(house: House, admin: httpx.AsyncClient) -> tuple[Added, int]:
-    """A debtor whose contract the ladder rescinds; the clock stands at that hour."""
+async def _noticed(house: House, admin: httpx.AsyncClient) -> tuple[Added, int]:
+    """A debtor with a proven notice; the clock stands at its hour."""
     added = await add_contract(house, await add_plan(house, "Fibra 100"))
     body = {
         "contract_id": added.contract_id,
@@ -73,6 +76,12 @@ async def _rescinded(house: House, admin: httpx.AsyncClient) -> tuple[Added, int
         await uow.connection.execute(update(notices).where(notices.c.id == notice_id).values(sent))
         _, facts = prove_notice(account, notice_id, NOTICED, await uow.desk())
         await uow.record(account, facts)
+    return added, invoice_id
+
+
+async def _rescinded(house: House, admin: httpx.AsyncClient) -> tuple[Added, int]:
+    """The same, whose contract the ladder rescinds; the clock stands at that hour."""
+    added, invoice_id = await _noticed(house, admin)
     await _at(house, CUT)
     await _at(house, RESCIND)
     return added, invoice_id
@@ -89,7 +98,16 @@ async def test_a_debt_never_paid_ends_the_contract_and_goes_to_bureau_and_agency
     added, invoice_id = await _rescinded(house, admin)
     url = f"/api/v1/contracts/{added.contract_id}"
     access = (await admin.get(f"{url}/access")).json()
-    assert (access["level"], access["reason"]) == ("blocked", "step_reached")
+    assert (access["level"], access["step"]) == ("blocked", "rescind")
+    decisions = [
+        item["data"]
+        for item in (await admin.get(f"{url}/timeline")).json()["items"]
+        if item["kind"] == "access_decided"
+    ]
+    assert [(data["step"], data["amounts_cents"]) for data in decisions] == [
+        ("walled", {str(invoice_id): 9990}),
+        ("rescind", {str(invoice_id): 9990}),
+    ]
     assert (await admin.get(url)).json()["ended_on"] is None, "today is the last day with a login"
     (said,) = (await admin.get("/api/v1/stages?stage=rescind&open=true")).json()["items"]
     assert (said["invoice_ids"], said["amounts_cents"]) == ([invoice_id], [9990])
@@ -122,6 +140,26 @@ async def test_a_debt_never_paid_ends_the_contract_and_goes_to_bureau_and_agency
         assert await verify(house, connection) == []
 
 
+async def test_one_move_of_the_clock_stops_at_every_stage(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    added, _ = await _noticed(house, admin)
+    client = DynauthClient()
+    try:
+        mover = ClockMover(house, Enforcer(house, client))
+        await mover.move(AGENCY + timedelta(days=9), "walk")
+    finally:
+        await client.close()
+    stages = (await admin.get(f"/api/v1/stages?contract_id={added.contract_id}")).json()["items"]
+    assert [(item["stage"], item["entered_at"][:16]) for item in stages] == [
+        ("rescind", "2026-11-23T08:00"),
+        ("bureau", "2026-11-24T00:00"),
+        ("agency", "2026-12-23T00:00"),
+    ]
+    contract = (await admin.get(f"/api/v1/contracts/{added.contract_id}")).json()
+    assert contract["ended_on"] == "2026-11-24"
+
+
 async def test_a_debt_paid_on_the_day_of_rescission_takes_the_end_back(
     house: House, admin: httpx.AsyncClient
 ) -> None:
@@ -134,6 +172,21 @@ async def test_a_debt_paid_on_the_day_of_rescission_takes_the_end_back(
     assert (await admin.get(url)).json()["ended_on"] is None
     async with house.store.reading() as connection:
         assert await verify(house, connection) == []
+
+
+async def test_a_hold_placed_after_the_rescission_keeps_the_contract_until_it_is_over(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    added, _ = await _rescinded(house, admin)
+    url = f"/api/v1/contracts/{added.contract_id}"
+    body = {"expires_at": "2026-11-26T12:00:00", "reason": "customer in hospital"}
+    assert (await admin.post(f"{url}/holds", json=body)).status_code == 201
+    await _at(house, THE_DAY_AFTER)
+    assert (await admin.get(url)).json()["ended_on"] is None
+    await _at(house, THE_DAY_AFTER + timedelta(days=2, hours=12))
+    assert (await admin.get(url)).json()["ended_on"] == "2026-11-26"
+    (bureau,) = (await admin.get("/api/v1/stages?stage=bureau")).json()["items"]
+    assert bureau["entered_at"][:10] == "2026-11-26"
 
 
 async def test_a_rescission_that_nobody_enacted_that_day_ends_the_contract_at_once(

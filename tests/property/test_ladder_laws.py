@@ -158,10 +158,11 @@ _TICK = timedelta(microseconds=1)
 @given(scenes(rungs=False, brakes=False), policies)
 def test_waiting_never_softens(scene: tuple[Situation, datetime], rules: Policy) -> None:
     situation, now = scene
-    level = Level.FULL
+    level, steps = Level.FULL, 0
     for _, _, verdict in life(situation, rules, now):
         assert verdict.level.severity >= level.severity
-        level = verdict.level
+        assert len(verdict.rungs) >= steps
+        level, steps = verdict.level, len(verdict.rungs)
     assert decide(situation, rules, CALENDAR, now).step in (None, rules.steps[0].stage.value)
 
 

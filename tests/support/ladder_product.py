@@ -59,6 +59,7 @@ def policy_of(rules: Rules) -> Policy:
         "cut_from": opens,
         "cut_until": closes,
         "scope": rules.numbers["scope"],
+        "restore_on": rules.numbers["restore_on"],
         "fine_basis_points": 0,
         "interest_month_basis_points": 0,
     }

@@ -21,10 +21,12 @@ from api.notice_text import (
     deadlines,
     one_line,
     render,
+    rescission_days,
     soonest,
 )
 from billing.access import Level
 from billing.policy import parse
+from config.policies import shipped
 
 STEPS = [
     {"level": "reduced", "anchor": "maturity", "after_days": 0},
@@ -99,6 +101,31 @@ def test_rescission_counts_from_the_suspension_and_not_from_the_slowing() -> Non
     assert letter.rescission_on == date(2026, 12, 3)
     slowed_only = parse("p", 1, {"steps": STEPS[:1]})
     assert replace(LETTER, deadlines=deadlines(slowed_only, date(2026, 9, 4))).rescission_on is None
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "days"),
+    [
+        ("anatel-765", {}, 60),
+        ("anatel-632", {"law": "anatel-632"}, 30),
+        ("gentle", shipped()["gentle"], 90),
+        # What says nothing of the end may end as the law lets it.
+        ("walled", {"steps": [{"level": "walled"}]}, 60),
+        ("simple", shipped()["simple"], 60),
+    ],
+)
+def test_the_days_to_rescission_are_the_policys(
+    name: str, document: dict[str, object], days: int
+) -> None:
+    policy = parse(name, 1, document)
+    assert rescission_days(policy) == days
+    letter = replace(
+        LETTER,
+        deadlines=deadlines(policy, date(2026, 9, 4)),
+        rescission_after_days=rescission_days(policy),
+    )
+    assert f"{days} dias depois da suspensão" in squeezed(render(letter).plain)
+    assert all(deadline.level is not Level.FULL for deadline in letter.deadlines)
 
 
 def test_of_several_policies_the_notice_tells_the_one_that_cuts_first() -> None:

@@ -97,7 +97,7 @@ def test_a_wrong_document_is_refused_in_one_sentence(changes: dict[str, object],
     assert "\n" not in str(caught.value)
 
 
-OLD_LAW = [
+OLD_LAW: list[dict[str, object]] = [
     {"level": "reduced"},
     {"level": "blocked", "anchor": "reduced", "after_days": 30},
     {"level": "rescind", "anchor": "blocked", "after_days": 30},

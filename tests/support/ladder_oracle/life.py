@@ -45,9 +45,15 @@ class _Life:
     def look(self, at: datetime) -> None:
         today = at.date()
         self._lapse(today)
-        if self.old and any(i.cents and today > i.due + GRACE for i in self.invoices):
+        if self.old and any(
+            not i.replaced and i.cents and today > i.due + GRACE for i in self.invoices
+        ):
             self.invoices, self.old = self.old, []
             self.waiting = bool(self.stood)
+            self._release()
+        if self.old and not any(not i.replaced and i.cents for i in self.invoices):
+            self.invoices, self.old = [], []
+            self._release()
         self._notice(at)
         for contract in self.contracts.values():
             if contract.ends is not None and contract.ends <= today:
@@ -99,6 +105,7 @@ class _Life:
             for item in self.invoices
             if item.cents
             and item.disputed_on is None
+            and not item.replaced
             and self.contracts[item.contract].ended is None
         ]
         asks = [
@@ -191,6 +198,18 @@ class _Life:
         total = sum(item.cents for item in self.old)
         self.invoices = [Invoice(int(number), 1, date.fromisoformat(day), total)]
         self.stood = list(self.contracts[1].steps)
+        if self.rules.numbers["restore_on"] == "first_payment":
+            for item in self.old:
+                item.replaced = True
+            self.invoices += self.old
+            self.stood = []
+            self.contracts[1].bars["agreement"] = datetime.max  # noqa: DTZ901
+
+    def _release(self) -> None:
+        """Nothing waits for a first payment any more."""
+        self.contracts[1].bars.pop("agreement", None)
+        for item in self.invoices:
+            item.replaced = False
 
     def _end(self, _at: datetime) -> None:
         pass

@@ -19,7 +19,10 @@ SEVERITY = ("full", "reduced", "walled", "blocked")
 
 @dataclass
 class Invoice:
-    """`shift` days is how long a dispute held its notices' days up."""
+    """`shift` days is how long a dispute held its notices' days up.
+
+    `replaced`: an agreement took it over, and access waits for the first payment.
+    """
 
     number: int
     contract: int
@@ -27,6 +30,7 @@ class Invoice:
     cents: int
     disputed_on: date | None = None
     shift: int = 0
+    replaced: bool = False
 
 
 @dataclass
