@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import billed_cycles, contract_plans, outage_contracts, outages
 from api.store.listing import Item, rows_of
+from api.store.place_tables import policy_moves
 from api.store.renegotiation import agreements, disputes, pauses
 from api.store.tables import (
     access_decisions,
@@ -41,6 +42,7 @@ async def contract_history(
         "promise": _promises(contract_id),
         "hold": _holds(contract_id),
         "outage": _outages(contract_id),
+        "move": _moves(contract_id),
         "agreement": _agreements(contract_id),
         "dispute": _disputes(contract_id),
         "pause": _pauses(contract_id),
@@ -129,6 +131,14 @@ def _holds(contract_id: int) -> Select[Any]:
         select(*(c for c in holds.c if c is not holds.c.contract_id))
         .where(holds.c.contract_id == contract_id)
         .order_by(holds.c.id)
+    )
+
+
+def _moves(contract_id: int) -> Select[Any]:
+    return (
+        select(policy_moves)
+        .where(policy_moves.c.contract_id == contract_id)
+        .order_by(policy_moves.c.id)
     )
 
 
@@ -239,7 +249,6 @@ _CHANGES = (
     "contract.ended",
     "contract.placed",
     "contract.classed",
-    "contract.policy_changed",
     "invoice.parked",
 )
 
