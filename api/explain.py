@@ -109,6 +109,8 @@ def _events(
             yield row["placed_at"], "exemption_placed" if exemption else "hold_placed"
             if row["ended_at"] is not None:
                 yield row["ended_at"], "hold_ended"
+        case "move":
+            yield row["written_at"], "contract_policy_changed"
         case "outage":
             yield row["started_at"], "outage_started"
             if row["ended_at"] is not None:

@@ -92,9 +92,10 @@ async def _classed(
 async def assign(uow: Uow, scope: str, key: str, policy: str | None) -> list[Move]:
     """Say which policy a class, a region or a plan follows; the contracts that move by it."""
     await following.assign(uow.connection, scope, key, policy, uow.actor, uow.clock.now())
-    told = {"policy": policy}
+    moves = await _follow(uow, await following.contracts_in(uow.connection, scope, key))
+    told = {"policy": policy, "contracts": len(moves)}
     await uow.audit("policy.assigned", f"policy-assignment:{scope}:{key}", told)
-    return await _follow(uow, await following.contracts_in(uow.connection, scope, key))
+    return moves
 
 
 async def plan_assignment(uow: Uow, scope: str, key: str, policy: str | None) -> list[Move]:
@@ -112,16 +113,17 @@ async def choose(uow: Uow, contract_id: int, policy: str | None) -> None:
     before = await following.followed(uow.connection, contract_id)
     await places.lock_payers(uow.connection, [contract_id])
     await following.choose(uow.connection, contract_id, policy)
+    await uow.audit("contract.policy_chosen", f"contract:{contract_id}", {"policy": policy})
     if policy is None:
         await _follow(uow, [contract_id])
     elif before is not None and before.policy != policy:
-        await tell_moves(uow, [Move(contract_id, before.policy, policy, "contract")])
-        await places.look_again(uow.connection, [contract_id], uow.clock.now())
+        moves = [Move(contract_id, before.policy, policy, "contract")]
+        await following.tell(uow.connection, moves, uow.clock.now(), uow.actor)
 
 
 async def follow_new(uow: Uow, contract_id: int) -> str:
     """The policy that a contract without one of its own begins with."""
-    await following.settle(uow.connection, [contract_id], uow.clock.now())
+    await following.settle_new(uow.connection, [contract_id])
     found = await following.followed(uow.connection, contract_id)
     return found.policy if found is not None else following.DEFAULT_POLICY
 
@@ -147,13 +149,4 @@ async def put_holidays(
 
 
 async def _follow(uow: Uow, contract_ids: Sequence[int]) -> list[Move]:
-    moves = await following.settle(uow.connection, contract_ids, uow.clock.now())
-    await tell_moves(uow, moves)
-    return moves
-
-
-async def tell_moves(uow: Uow, moves: Sequence[Move]) -> None:
-    """Tell each contract's timeline that it follows another policy now, and why."""
-    for move in moves:
-        told = {"before": move.before, "policy": move.after, "because": move.because}
-        await uow.audit("contract.policy_changed", f"contract:{move.contract_id}", told)
+    return await following.settle(uow.connection, contract_ids, uow.clock.now(), uow.actor)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from sqlalchemy import update
 
 from api.house import House
-from api.placing import tell_moves
 from api.store import following, good_payers
 from api.store.tables import contracts
 from api.store.uow import Uow
@@ -29,8 +28,7 @@ async def set_on_contract(uow: Uow, contract_id: int, values: Mapping[str, int])
         update(contracts).where(contracts.c.id == contract_id).values(**values)
     )
     if "plan_id" in values:
-        moves = await following.settle(uow.connection, [contract_id], uow.clock.now())
-        await tell_moves(uow, moves)
+        await following.settle(uow.connection, [contract_id], uow.clock.now(), uow.actor)
     account = await uow.account(payer)
     had, has = (
         next(item.rates for item in known.contracts if item.id == contract_id)

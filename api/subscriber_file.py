@@ -19,7 +19,7 @@ from api.clock import Clock
 from api.csv_files import CsvFile, ImportReport, Problem, Progress, Row, read
 from api.importing import importing, log_import, refuse_stored
 from api.store.bulk import copy_rows, draw_ids
-from api.store.following import DEFAULT_POLICY, settle
+from api.store.following import DEFAULT_POLICY, settle_new
 from api.store.place_tables import addresses
 from api.store.places import ADDRESS
 from api.store.secrets import SecretBox
@@ -227,7 +227,7 @@ async def _write(
     located = _located(numbered, ids, known_ids)
     owners = ("subscriber_id", "contract_id", *ADDRESS)
     await copy_rows(connection, addresses, owners, located, copied(4))
-    await settle(connection, contract_ids, now)
+    await settle_new(connection, contract_ids)
 
 
 def _located(

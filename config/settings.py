@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from billing.guard import Limits
@@ -129,10 +129,15 @@ class Settings(BaseSettings):
             )
         return value
 
-    @model_validator(mode="after")
-    def _place_exists(self) -> Self:
-        parse_place(self.state, self.city_code)
-        return self
+    @field_validator("state")
+    @classmethod
+    def _state_exists(cls, value: str) -> str:
+        return parse_place(value, None).state
+
+    @field_validator("city_code")
+    @classmethod
+    def _city_is_of_the_state(cls, value: str, info: ValidationInfo) -> str:
+        return parse_place(info.data.get("state"), value).city_code
 
     @model_validator(mode="after")
     def _people_can_be_contacted(self) -> Self:

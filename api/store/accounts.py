@@ -31,7 +31,7 @@ select id from subscribers where id = any(cast(:subscriber_ids as bigint[]))
 _EVERYTHING = text(f"""
 with own as materialized (
     select c.*, {RATES}, {quotas.METERED}, {places.STANDING}, {SWITCHED_OFF} as switched_off
-    from contracts c join plans p on p.id = c.plan_id {places.JOINED}
+    from contracts c join plans p on p.id = c.plan_id
     where c.subscriber_id = any(cast(:subscriber_ids as bigint[]))
 ), promised as materialized (
     select distinct on (contract_id) * from promises

@@ -49,6 +49,13 @@ update contracts c set policy = m.policy
 from unnest(cast(:ids as bigint[]), cast(:policies as text[])) as m(id, policy)
 where c.id = m.id
 """)
+_TELL = text("""
+insert into policy_moves (contract_id, before, policy, because, author, written_at)
+select m.*, :author, :at from unnest(
+    cast(:ids as bigint[]), cast(:befores as text[]), cast(:policies as text[]),
+    cast(:causes as text[])
+) as m
+""")
 _OWN = text(
     "update contracts set policy_own = :own, policy = coalesce(:policy, policy) where id = :id"
 )
@@ -96,7 +103,7 @@ async def followed(connection: AsyncConnection, contract_id: int) -> Followed | 
 
 
 async def settle(
-    connection: AsyncConnection, contract_ids: Sequence[int], at: datetime
+    connection: AsyncConnection, contract_ids: Sequence[int], at: datetime, author: str
 ) -> list[Move]:
     """Have running contracts follow what they should, and be looked at anew; those that moved.
 
@@ -104,15 +111,41 @@ async def settle(
         connection: inside the transaction that changed what it comes from.
         contract_ids: whose.
         at: the business instant, from which they are due for a look.
+        author: who changed it.
     """
     moves = await astray(connection, contract_ids)
     if moves:
-        ids = [move.contract_id for move in moves]
-        await lock_payers(connection, ids)
-        policies = [move.after for move in moves]
-        await connection.execute(_MOVE, {"ids": ids, "policies": policies})
-        await look_again(connection, ids, at)
+        await lock_payers(connection, [move.contract_id for move in moves])
+        await _move(connection, moves)
+        await tell(connection, moves, at, author)
     return moves
+
+
+async def settle_new(connection: AsyncConnection, contract_ids: Sequence[int]) -> None:
+    """The same of contracts that are being made: nobody judged them, and nothing is told."""
+    moves = await astray(connection, contract_ids)
+    if moves:
+        await _move(connection, moves)
+
+
+async def tell(
+    connection: AsyncConnection, moves: Sequence[Move], at: datetime, author: str
+) -> None:
+    """Keep for their timelines that contracts moved, and have them looked at anew."""
+    ids = [move.contract_id for move in moves]
+    told = {
+        "ids": ids,
+        "befores": [move.before for move in moves],
+        "policies": [move.after for move in moves],
+        "causes": [move.because for move in moves],
+    }
+    await connection.execute(_TELL, {**told, "author": author, "at": at})
+    await look_again(connection, ids, at)
+
+
+async def _move(connection: AsyncConnection, moves: Sequence[Move]) -> None:
+    ids = [move.contract_id for move in moves]
+    await connection.execute(_MOVE, {"ids": ids, "policies": [move.after for move in moves]})
 
 
 async def astray(connection: AsyncConnection, contract_ids: Sequence[int]) -> list[Move]:

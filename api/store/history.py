@@ -11,6 +11,7 @@ from api.store.billing_tables import billed_cycles, contract_plans, outage_contr
 from api.store.ladder_tables import contract_stages
 from api.store.listing import Item, rows_of
 from api.store.outbox_tables import deliveries
+from api.store.place_tables import policy_moves
 from api.store.renegotiation import agreements, disputes, pauses
 from api.store.tables import (
     access_decisions,
@@ -44,6 +45,7 @@ async def contract_history(
         "promise": _promises(contract_id),
         "hold": _holds(contract_id),
         "outage": _outages(contract_id),
+        "move": _moves(contract_id),
         "agreement": _agreements(contract_id),
         "dispute": _disputes(contract_id),
         "pause": _pauses(contract_id),
@@ -154,6 +156,14 @@ def _holds(contract_id: int) -> Select[Any]:
         select(*(c for c in holds.c if c is not holds.c.contract_id))
         .where(holds.c.contract_id == contract_id)
         .order_by(holds.c.id)
+    )
+
+
+def _moves(contract_id: int) -> Select[Any]:
+    return (
+        select(policy_moves)
+        .where(policy_moves.c.contract_id == contract_id)
+        .order_by(policy_moves.c.id)
     )
 
 
@@ -285,7 +295,6 @@ _CHANGES = (
     "contract.ended",
     "contract.placed",
     "contract.classed",
-    "contract.policy_changed",
     "invoice.parked",
     "credit.applied",
     "listing.letter_drawn",

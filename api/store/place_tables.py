@@ -112,3 +112,16 @@ policy_assignments = Table(
     UniqueConstraint("scope", "key"),
     CheckConstraint("scope in ('class', 'region', 'plan')", name="scope"),
 )
+
+# Contracts that came to follow another policy. One change may move all of them, so that they are
+# told here and counted in the audit log.
+policy_moves = Table(
+    "policy_moves",
+    metadata,
+    _id(),
+    Column("contract_id", BigInteger, ForeignKey("contracts.id"), nullable=False, index=True),
+    Column("before", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("because", Text, nullable=False),
+    *_written(),
+)

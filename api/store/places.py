@@ -25,11 +25,18 @@ JOINED = """
     left join subscriber_classes member on member.subscriber_id = c.subscriber_id
     left join customer_classes class on class.id = member.class_id
 """
-# Words for an account's contracts; `:now` is the business instant.
+# The same for one payer's contracts, and what bars cutting them; `:now` is the business instant.
+# Subqueries, which are planned one by one: a payment waits for planning as for everything else.
 STANDING = """
-    coalesce(here.state, home.state) as place_state,
-    coalesce(here.city_code, home.city_code) as place_city_code,
-    coalesce(class.never_block, false) as never_block,
+    (
+        select jsonb_build_array(a.state, a.city_code) from addresses a
+        where a.contract_id = c.id or a.subscriber_id = c.subscriber_id
+        order by a.contract_id nulls last limit 1
+    ) as place,
+    exists (
+        select from subscriber_classes m join customer_classes k on k.id = m.class_id
+        where m.subscriber_id = c.subscriber_id and k.never_block
+    ) as never_block,
     exists (
         select from outage_contracts hit join outages o on o.id = hit.outage_id
         where hit.contract_id = c.id and hit.invoice_id is null
@@ -71,8 +78,8 @@ where c.ended_on is null and {REGION} = :region
 
 def read_place(row: Mapping[str, Any]) -> Place | None:
     """Whose holidays bind a contract of an account; None: the provider's own."""
-    state = row["place_state"]
-    return Place(state, row["place_city_code"] or "") if state is not None else None
+    state, city_code = row["place"] or (None, None)
+    return Place(state, city_code or "") if state is not None else None
 
 
 def read_bars(row: Mapping[str, Any]) -> tuple[Bar, ...]:

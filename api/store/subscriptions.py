@@ -1,15 +1,16 @@
 """Reading what contracts are billed from, many at once, and keeping how far they are billed."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, tzinfo
+from datetime import UTC, date, tzinfo
 from typing import Any
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing.access import Level
+from billing.calendar import day_start
 from billing.cycle import DueDay, Mode
 from billing.invoice import Kind, Line
 from billing.pause import Pause
@@ -64,8 +65,7 @@ select * from waiting_lines
 _OUTAGES = text("""
 select oc.contract_id, o.id, o.started_at, o.ended_at
   from outage_contracts oc join outages o on o.id = oc.outage_id
- where oc.contract_id = any(cast(:ids as bigint[])) and oc.invoice_id is null
-   and o.ended_at is not null order by o.id
+ where oc.contract_id = any(cast(:ids as bigint[])) and oc.invoice_id is null order by o.id
 """)
 _PAUSES = text("""
 select contract_id, id, asked_at, author, from_on, until_on, ended_at from pauses
@@ -114,10 +114,7 @@ async def load(
                 today,
                 zone,
             ),
-            outages=tuple(
-                Outage(r["id"], r["started_at"].astimezone(zone), r["ended_at"].astimezone(zone))
-                for r in outages[contract_id]
-            ),
+            outages=tuple(_outages(outages[contract_id], row["ends_on"], today, zone)),
             extras=tuple(map(_extra, waiting[contract_id])),
         )
         return Billed(contract_id, row["subscriber_id"], row["next_due_on"], subscription)
@@ -199,6 +196,17 @@ def _discount(row: Row) -> Discount:
         cents=row["cents"],
         conditional=row["conditional"],
     )
+
+
+def _outages(
+    rows: Sequence[Row], ends_on: date | None, today: date, zone: tzinfo
+) -> Iterator[Outage]:
+    """Those that are over; one that goes on is over for a contract with the contract itself."""
+    last = day_start(ends_on, zone) if ends_on is not None and ends_on <= today else None
+    for row in rows:
+        started_at, ended_at = row["started_at"].astimezone(zone), row["ended_at"] or last
+        if ended_at is not None and started_at.astimezone(UTC) < ended_at.astimezone(UTC):
+            yield Outage(row["id"], started_at, ended_at.astimezone(zone))
 
 
 def _decided(row: Row) -> Decided:

@@ -560,3 +560,19 @@ async def test_an_outage_of_a_city_hits_whoever_is_there_and_is_credited_when_it
     assert "interrupção" not in repr(await call(admin, "GET", billing))
     await call(admin, "POST", f"/outages/{made['id']}/end", {"ended_at": "2026-08-22T09:00:00"})
     assert "interrupção" in repr(await call(admin, "GET", billing))
+
+
+async def test_an_outage_that_goes_on_is_credited_by_the_final_invoice(
+    house: House, admin: httpx.AsyncClient, plan_id: int
+) -> None:
+    payer = await add_contract(house, plan_id)
+    url = f"/contracts/{payer.contract_id}"
+    await call(admin, "GET", f"{url}/billing")
+    await move_clock(house, datetime.fromisoformat("2026-08-30T10:00:00-03:00"))
+    body = {"started_at": "2026-08-25T09:00:00", "reason": "x"}
+    await call(admin, "POST", "/outages", body | {"contract_ids": [payer.contract_id]}, 201)
+    ended = await call(admin, "POST", f"{url}/termination", {"why": "customer"}, 201)
+    invoice = await call(admin, "GET", f"/invoices/{ended['invoice_id']}")
+    credit = [line for line in invoice["lines"] if "interrupção" in line["description"]]
+    # 15 hours of the 25th and all of the 26th to the 29th: 4.625 of the month's 31 days.
+    assert [line["amount_cents"] for line in credit] == [-round(9990 * 4.625 / 31)]

@@ -23,6 +23,7 @@ from sqlalchemy import insert, make_url
 from api.clock import Clock, ManualClock, SystemClock
 from api.house import House
 from api.store import embedded, migrate
+from api.store.following import DEFAULT_POLICY
 from api.store.policies import ensure_policies
 from api.store.secrets import SecretBox, load_key
 from api.store.tables import contracts, logins, nases, plans, subscribers
@@ -192,6 +193,7 @@ async def add_contract(
         "plan_id": plan_id,
         "due_day": due_day,
         "policy": policy,
+        "policy_own": policy != DEFAULT_POLICY,
         "created_at": now,
         "since": now,
     }

@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from pydantic import ValidationError
 
 from billing.calendar import brazil, named_holidays, next_cut
 from billing.local_holidays import Calendars, HolidaysRefused, LocalHoliday, Sheet, check_days
@@ -15,6 +16,7 @@ from billing.place import (
     parse_place,
     parse_state,
 )
+from config.settings import Settings
 from tests.support.accounts import at, day, policy
 
 OWN = brazil(range(2024, 2030), "SP")
@@ -150,6 +152,19 @@ def test_a_later_sheet_stands_instead_of_the_one_before() -> None:
 def test_local_holidays_close_no_bank() -> None:
     calendars = Calendars(OWN, [sheet(1, COUNTRY, "2026-06-10"), sheet(2, SANTOS, "2026-07-08")])
     assert calendars[SANTOS].bank_closed == OWN.bank_closed == calendars[RIO].bank_closed
+
+
+def test_the_provider_is_somewhere() -> None:
+    assert Settings(state="sp", city_code="3550308").place == SAO_PAULO
+    assert Settings(city_code="3304557").place == RIO
+    assert Settings().place == COUNTRY
+    for wrong, says in (
+        ({"state": "RJ", "city_code": "3550308"}, "is of SP, not of RJ"),
+        ({"state": "XX"}, "no such state"),
+        ({"city_code": "355"}, "seven digits"),
+    ):
+        with pytest.raises(ValidationError, match=says):
+            Settings(**wrong)  # type: ignore[arg-type]
 
 
 def test_holidays_have_names_in_two_languages() -> None:

@@ -16,6 +16,7 @@ _HOLD_CHECKS = (
     ("ended", "ended_at is null or (length(ended_by) > 0 and length(end_reason) > 0)"),
 )
 _TABLES = (
+    "policy_moves",
     "policy_assignments",
     "subscriber_classes",
     "customer_classes",
@@ -135,10 +136,7 @@ def _holiday_sheets() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_holiday_sheets")),
         sa.CheckConstraint("city_code = '' or state <> ''", name=op.f("ck_holiday_sheets_place")),
     )
-    op.execute(
-        "create trigger append_only before update or delete or truncate on holiday_sheets"
-        " for each statement execute function religa_refuse()"
-    )
+    _append_only("holiday_sheets")
 
 
 def _classes() -> None:
@@ -180,6 +178,29 @@ def _classes() -> None:
         sa.CheckConstraint(
             "scope in ('class', 'region', 'plan')", name=op.f("ck_policy_assignments_scope")
         ),
+    )
+
+    op.create_table(
+        "policy_moves",
+        _id(),
+        sa.Column("contract_id", sa.BigInteger(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("policy", sa.Text(), nullable=False),
+        sa.Column("because", sa.Text(), nullable=False),
+        *_written(),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_moves")),
+        sa.ForeignKeyConstraint(
+            ["contract_id"], ["contracts.id"], name=op.f("fk_policy_moves_contract_id")
+        ),
+    )
+    op.create_index(op.f("ix_policy_moves_contract_id"), "policy_moves", ["contract_id"])
+    _append_only("policy_moves")
+
+
+def _append_only(table: str) -> None:
+    op.execute(
+        f"create trigger append_only before update or delete or truncate on {table}"
+        " for each statement execute function religa_refuse()"
     )
 
 
