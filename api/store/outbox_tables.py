@@ -25,7 +25,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from api.store.tables import metadata
 
-MESSAGE_KINDS = ("reminder", "receipt", "thanks", "survey", "other")
 _KIND = "kind in ('reminder', 'receipt', 'thanks', 'survey', 'other')"
 _CHANNEL = "channel in ('email', 'sms', 'whatsapp')"
 
