@@ -227,7 +227,9 @@ async def test_a_notice_is_written_by_the_template_in_force(scene: Rehearsal) ->
     (letter,) = [email.message_from_bytes(path.read_bytes(), policy=SMTP) for path in letters]
     assert letter["Subject"] == "Aviso 1 do jeito da casa"
     for kind in ("plain", "html"):
-        said = letter.get_body((kind,)).get_content()
+        part = letter.get_body((kind,))
+        assert part is not None
+        said = part.get_content()
         for words in ("Do jeito da casa.", "A falta de pagamento", "suspenso", "rescindido",
                       "R$ 102,00", "cadastros", "restabelecido em até 1 dia"):  # fmt: skip
             assert words in said
