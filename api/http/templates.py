@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from api.http.models import Body, example
 from api.http.problems import Problem, responses
@@ -28,6 +28,8 @@ from api.wording.text import Language, sms_parts
 
 router = APIRouter(tags=["messages"], responses=responses(401, 403, 422, 503))
 
+# Written with a hyphen too, as letters and pages have it.
+Written = Annotated[Language, BeforeValidator(lambda text: str(text).replace("-", "_"))]
 Writing = Annotated[Caller, Depends(require(Permission.WRITE_TEMPLATES))]
 # Longer ones are refused by the check, which says what is too long.
 _SLACK = 2
@@ -81,7 +83,7 @@ class PreviewAnswer(BaseModel):
 )
 async def read_template(
     kind: Kind,
-    language: Language,
+    language: Written,
     caller: Annotated[Caller, Depends(require(Permission.READ_TEMPLATES))],
     version: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
 ) -> TemplateAnswer:
@@ -122,7 +124,7 @@ async def read_template(
     " of its five items is refused, and so is markup.",
 )
 async def write_template(
-    kind: Kind, language: Language, body: TemplateBody, caller: Writing
+    kind: Kind, language: Written, body: TemplateBody, caller: Writing
 ) -> TemplateAnswer:
     async with caller.uow() as uow:
         await rows.lock(uow.connection, kind, language)
@@ -141,7 +143,7 @@ async def write_template(
     description="Nothing is kept, and nobody's data is shown.",
 )
 async def preview(
-    kind: Kind, language: Language, body: TemplateBody, caller: Writing
+    kind: Kind, language: Written, body: TemplateBody, caller: Writing
 ) -> PreviewAnswer:
     template = _checked(caller, kind, language, body, 0)
     made = fill(template, _example(caller, kind, language))

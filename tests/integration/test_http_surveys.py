@@ -286,6 +286,7 @@ async def test_a_template_is_written_previewed_and_used(scene: Rehearsal, face: 
     assert row["subject"].startswith("Oi, Assinante")
     assert f'<a href="http://127.0.0.1:8000{link}">' in row["html"]
     assert (await admin.get(f"{path}?version=0")).json()["author"] == "built-in"
+    assert (await admin.get(path.replace("_", "-"))).json()["version"] == 1
     assert (await admin.get(f"{path}?version=2")).status_code == 404
 
 

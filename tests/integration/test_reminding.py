@@ -1,9 +1,11 @@
 """Reminders and receipts out: on their days, once, and never of what is paid."""
 
 import asyncio
+import email
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date
+from email.policy import SMTP
 from pathlib import Path
 
 import pytest
@@ -206,3 +208,28 @@ async def test_a_receipt_for_every_payment_that_clears_and_none_for_suspense(
     receipts = await scene.sent("receipt")
     assert [row["reference"] for row in receipts] == [f"payment:{late}", f"payment:{lost}"]
     assert receipts[1]["subscriber_id"] == second.subscriber_id
+
+
+async def test_a_notice_is_written_by_the_template_in_force(scene: Rehearsal) -> None:
+    await owing(scene)
+    async with open_face(scene.house) as face:
+        admin = await face.client()
+        path = "/api/v1/templates/notice/pt_BR"
+        standing = (await admin.get(path)).json()
+        own = {
+            "subject": "Aviso {{notice_id}} do jeito da casa",
+            "body": "Do jeito da casa.\n" + standing["body"],
+            "short": standing["short"],
+        }
+        assert (await admin.put(path, json=own)).json()["version"] == 1
+    await scene.move("2026-09-04 12:00")
+    letters = (scene.house.settings.data_dir / "mail").glob("notice-*.eml")
+    (letter,) = [email.message_from_bytes(path.read_bytes(), policy=SMTP) for path in letters]
+    assert letter["Subject"] == "Aviso 1 do jeito da casa"
+    for kind in ("plain", "html"):
+        part = letter.get_body((kind,))
+        assert part is not None
+        said = part.get_content()
+        for words in ("Do jeito da casa.", "A falta de pagamento", "suspenso", "rescindido",
+                      "R$ 102,00", "cadastros", "restabelecido em até 1 dia"):  # fmt: skip
+            assert words in said

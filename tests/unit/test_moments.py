@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from billing.moments import BadMoments, Event, Moment, Occasion, document, due, parse, window
-from tests.support.accounts import day
+from billing.reward import Paid, streak
+from tests.support.accounts import CALENDAR, day
 
 ASKED: dict[str, Any] = {
     "name": "after_a_month", "after": "activation", "after_days": 30,
@@ -71,6 +72,28 @@ def first(**keys: Any) -> Moment:
 )
 def test_which_days_are_followed(since: str, today: str, window_is: tuple[str, str]) -> None:
     assert window(first(), day(since), day(today)) == tuple(map(day, window_is))
+
+
+@pytest.mark.parametrize(
+    ("last", "count"),
+    [
+        # Due 2026-08-05 it was a day late; 2026-09-06 is a Sunday before a holiday, so in time.
+        ("2026-08-05", 0),
+        ("2026-09-06", 1),
+        ("2026-10-05", 2),
+        # Not paid yet.
+        ("2026-11-05", 0),
+    ],
+)
+def test_how_many_in_a_row_were_paid_in_time(last: str, count: int) -> None:
+    history = [
+        Paid(day("2026-07-06"), day("2026-07-06")),
+        Paid(day("2026-08-05"), day("2026-08-06")),
+        Paid(day("2026-10-05"), day("2026-10-01")),
+        Paid(day("2026-09-06"), day("2026-09-08")),
+        Paid(day("2026-11-05"), None),
+    ]
+    assert streak(history, day(last), CALENDAR) == count
 
 
 def test_one_a_person_and_not_too_often() -> None:
