@@ -105,7 +105,7 @@ async def next_at(house: House, connection: AsyncConnection) -> datetime | None:
 
 
 async def withdraw_by_hand(house: House, uow: Uow, listing_id: int, reason: str) -> None:
-    """A person takes a record out, whatever is owed.
+    """A person takes a record out, whatever is owed, for good; what was refused may come again.
 
     Raises:
         UnknownListing: there is none.
@@ -118,7 +118,9 @@ async def withdraw_by_hand(house: House, uow: Uow, listing_id: int, reason: str)
         raise Refused(f"listing {listing_id} is {row.state} and goes out already")
     today = uow.clock.now().date()
     by = withdraw_by(today, house.calendar)
-    await _remove(uow, row.id, row.contract_id, Removal.BY_HAND, by, {"reason": reason})
+    refused = ListingState(row.state) is ListingState.REFUSED
+    why = Removal.CANCELLED if refused else Removal.BY_HAND
+    await _remove(uow, row.id, row.contract_id, why, by, {"reason": reason})
 
 
 async def _apply(house: House, uow: Uow, case: Case, rules: ListingRules, looked: Looked) -> None:
