@@ -7,15 +7,17 @@ come back by the same look.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from uuid import uuid4
 
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import handing_over
 from api.clock import day_start
 from api.house import House
+from api.store import accounts
 from api.store import listings as rows
 from api.store.listings import Case
 from api.store.uow import Uow
@@ -34,13 +36,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Looked:
-    """What a look did."""
+    """What a look did. `failed` are contracts that could not be judged or saved; others go on."""
 
     letters: int = 0
     inclusions: int = 0
     withdrawals: int = 0
     alarms: int = 0
     taken_back: int = 0
+    failed: int = 0
+
+    def add(self, other: "Looked") -> None:
+        """Count what was done for another contract."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
 class UnknownListing(LookupError):
@@ -73,8 +81,14 @@ async def look(
             out = await handing_over.released(uow.connection, found, house.calendar, today)
         for case in found:
             if _is_due(case, rules, house.calendar, today) or case.situation.contract_id in out:
-                async with house.uow(actor, correlation_id) as uow:
-                    await _apply(house, uow, case, rules, looked)
+                try:
+                    async with house.uow(actor, correlation_id) as uow:
+                        done = await _apply(house, uow, case, rules)
+                except (IntegrityError, DataError, LookupError, ValueError):
+                    log.exception("contract %s was not looked at", case.situation.contract_id)
+                    looked.failed += 1
+                    continue
+                looked.add(done)
         if len(found) < AT_ONCE:
             return looked
         after = found[-1].situation.contract_id
@@ -105,7 +119,7 @@ async def next_at(house: House, connection: AsyncConnection) -> datetime | None:
 
 
 async def withdraw_by_hand(house: House, uow: Uow, listing_id: int, reason: str) -> None:
-    """A person takes a record out, whatever is owed.
+    """A person takes a record out, whatever is owed, for good; what was refused may come again.
 
     Raises:
         UnknownListing: there is none.
@@ -118,12 +132,15 @@ async def withdraw_by_hand(house: House, uow: Uow, listing_id: int, reason: str)
         raise Refused(f"listing {listing_id} is {row.state} and goes out already")
     today = uow.clock.now().date()
     by = withdraw_by(today, house.calendar)
-    await _remove(uow, row.id, row.contract_id, Removal.BY_HAND, by, {"reason": reason})
+    refused = ListingState(row.state) is ListingState.REFUSED
+    why = Removal.CANCELLED if refused else Removal.BY_HAND
+    await _remove(uow, row.id, row.contract_id, why, by, {"reason": reason})
 
 
-async def _apply(house: House, uow: Uow, case: Case, rules: ListingRules, looked: Looked) -> None:
+async def _apply(house: House, uow: Uow, case: Case, rules: ListingRules) -> Looked:
     """Judge one contract again under the payer's lock, and write down what is due."""
-    await uow.account(case.subscriber_id)
+    await accounts.lock(uow.connection, case.subscriber_id)
+    looked = Looked()
     today = uow.clock.now().date()
     contract_id = case.situation.contract_id
     found = await rows.cases(
@@ -153,6 +170,7 @@ async def _apply(house: House, uow: Uow, case: Case, rules: ListingRules, looked
         looked.taken_back += await handing_over.take_back(
             uow, present.situation, house.calendar, today
         )
+    return looked
 
 
 def _is_due(case: Case, rules: ListingRules, calendar: Calendar, today: date) -> bool:

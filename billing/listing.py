@@ -233,11 +233,14 @@ def _overdue_from(debt: Debt, calendar: Calendar) -> date:
 
 
 def _stands(situation: Situation, bureau: str, debt: Debt) -> bool:
-    """Whether a record of it is there or on its way; what was refused waits for a person."""
+    """Whether a record of it is there or on its way, or a person took it out for good.
+
+    What the bureau refused waits for a person.
+    """
     return any(
         listing.bureau == bureau
         and listing.invoice_id == debt.invoice_id
-        and not listing.state.over
+        and (not listing.state.over or listing.removal is Removal.BY_HAND)
         for listing in situation.listings
     )
 

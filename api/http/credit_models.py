@@ -242,3 +242,4 @@ class LookAnswer(BaseModel):
     withdrawals: int
     alarms: int
     taken_back: int
+    failed: int

@@ -94,6 +94,8 @@ async def read_listing(id: Id, caller: Reading) -> bodies.ListingAnswer:
 @router.post(
     "/listings/{id}/removal",
     summary="Take a record out whatever is owed, with the reason",
+    description="For good: that debt is not listed there again. One that the bureau refused is"
+    " cleared instead, so that it is told of and sent anew.",
     responses=responses(404, 409),
 )
 async def remove_listing(id: Id, body: bodies.NewRemoval, caller: Managing) -> bodies.ListingAnswer:

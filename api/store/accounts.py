@@ -102,10 +102,19 @@ async def load(
     Raises:
         LookupError: no such subscriber.
     """
-    if await connection.scalar(_LOCK, {"subscriber_id": subscriber_id}) is None:
-        raise LookupError(f"there is no subscriber {subscriber_id}")
+    await lock(connection, subscriber_id)
     found = await _read(connection, [subscriber_id], now, also)
     return found[subscriber_id]
+
+
+async def lock(connection: AsyncConnection, subscriber_id: int) -> None:
+    """Lock a payer without reading the account.
+
+    Raises:
+        LookupError: no such subscriber.
+    """
+    if await connection.scalar(_LOCK, {"subscriber_id": subscriber_id}) is None:
+        raise LookupError(f"there is no subscriber {subscriber_id}")
 
 
 async def load_free(

@@ -268,6 +268,7 @@ def _corrections(contract_id: int) -> Select[Any]:
     )
 
 
+<<<<<<< HEAD
 def _stages(contract_id: int) -> Select[Any]:
     return (
         select(
@@ -290,6 +291,9 @@ def _stages(contract_id: int) -> Select[Any]:
 
 
 _CHANGES = (
+=======
+CHANGES = (
+>>>>>>> credit
     "contract.plan_changed",
     "contract.due_day_changed",
     "contract.ended",
@@ -324,7 +328,7 @@ def _changes(contract_id: int) -> Select[Any]:
             plans.c.name.label("plan"),
         )
         .outerjoin(plans, plans.c.id == cast(audit_log.c.data["plan_id"].astext, BigInteger))
-        .where(audit_log.c.subject == f"contract:{contract_id}", audit_log.c.action.in_(_CHANGES))
+        .where(audit_log.c.subject == f"contract:{contract_id}", audit_log.c.action.in_(CHANGES))
         .order_by(audit_log.c.seq)
     )
 

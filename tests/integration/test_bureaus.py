@@ -395,6 +395,21 @@ async def test_the_next_instant_is_told_to_the_rehearsal_clock(scene: Scene) -> 
     assert at == datetime(2026, 12, 3, 3, tzinfo=UTC)
 
 
+async def test_what_the_bureau_refused_is_cleared_by_hand_and_told_anew(scene: Scene) -> None:
+    await scene.tell()
+    await scene.look()
+    scene.bureau.moods = ["refuse"]
+    await scene.clerk.drain()
+    row = await scene.listing()
+    assert (row["state"], row["last_error"]) == ("refused", "E17")
+    assert not (await scene.look()).inclusions
+    async with scene.house.uow("ana", "hand") as uow:
+        await listings.withdraw_by_hand(scene.house, uow, row["id"], "cadastro corrigido")
+    assert (await scene.listing())["state"] == "cancelled"
+    await move_clock(scene.house, NOW + timedelta(days=11))
+    assert (await scene.look()).letters == 1
+
+
 async def test_two_looks_at_once_list_one_record(scene: Scene) -> None:
     await asyncio.gather(scene.look(), scene.look())
     assert len(await rows(scene.house, listing_letters)) == 1

@@ -133,6 +133,9 @@ TABLE = [
     Row("withdrawn, owed again", "CDC art. 43 par. 2: told anew", replace(THERE, listings=(replace(
         LISTED, state=ListingState.REMOVED, removal=Removal.PAID, removal_on=FRIDAY),)),
         date(2026, 12, 20), tell=True),
+    Row("taken out by hand", "a person's word", replace(THERE, listings=(replace(
+        LISTED, state=ListingState.REMOVED, removal=Removal.BY_HAND, removal_on=FRIDAY),)),
+        date(2026, 12, 20)),
     Row("withdrawn, told anew, ten days", "CDC art. 43 par. 2", replace(
         THERE,
         communications=(PROVEN, replace(
