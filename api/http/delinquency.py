@@ -1,7 +1,6 @@
 """Who is late: by age, region, plan and step of the ladder; the list behind it, and its export."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -12,25 +11,17 @@ from sqlalchemy import Select
 from api import exporting
 from api.http import answers, fields
 from api.http import delinquency_models as models
-from api.http.cursor import (
-    LIMIT_DEFAULT,
-    LIMIT_MAX,
-    decode_key,
-    encode_key,
-)
+from api.http.cursor import LIMIT_DEFAULT, LIMIT_MAX, decode_key, encode_key
 from api.http.ladder import AcceptLanguage, AskedLang, spoken
 from api.http.late_export import export, told
 from api.http.problems import responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import delinquency, listing
-from api.store.delinquency import Day, Filters, Group
+from api.store.delinquency import Day, Group
+from api.store.late_list import Filters, late_rows
 from api.store.uow import Uow
-from billing.ageing import (
-    BUCKETS,
-    Bucket,
-    bucket_of,
-)
+from billing.ageing import BUCKETS, Bucket
 
 router = APIRouter(tags=["delinquency"], responses=responses(401, 403, 422, 503))
 
@@ -39,14 +30,13 @@ Step = Literal["none", "reduced", "walled", "blocked"]
 Sort = Literal["debt", "days_late", "name"]
 Cents = Annotated[int | None, Query(ge=0, le=fields.MONEY_MAX)]
 
-
 _KEYS: dict[Sort, tuple[str, type]] = {
     "debt": ("debt_cents", int),
     "days_late": ("oldest_due_on", date),
     "name": ("name", str),
 }
-# A name of 200 letters in a cursor.
-_CURSOR_MAX = 2_000
+# A name of 200 letters, each as long as letters are in a cursor.
+_CURSOR_MAX = 4_000
 
 
 def _filters(
@@ -95,12 +85,11 @@ async def read_delinquency(caller: Reader) -> models.DelinquencyAnswer:
         day = Day.at(await uow.desk())
         await delinquency.without_jit(uow.connection)
         groups = await delinquency.groups(uow.connection, day)
-        late = await delinquency.late_by_due_date(uow.connection, day)
     total = _sums(groups)
     return models.DelinquencyAnswer(
         today=day.today,
         total=models.Sums(**total),
-        buckets=_aged(total["buckets"], late, day),
+        buckets=_aged(total["buckets"], groups),
         by_region=[models.RegionSums(**item) for item in _grouped(groups, "region")],
         by_plan=[models.PlanSums(**item) for item in _grouped(groups, "plan_id", "plan")],
         by_step=[models.StepSums(**item) for item in _grouped(groups, "step")],
@@ -143,7 +132,7 @@ async def list_late(
     async with caller.uow() as uow:
         day = Day.at(await uow.desk())
         # One row more than asked for tells whether there is a next page.
-        query = delinquency.in_order(delinquency.late_rows(day, wanted), sort, key, limit + 1)
+        query = late_rows(day, wanted, sort, key, limit + 1)
         rows = await _rows(uow, query, caller)
     shown = rows[:limit]
     last = shown[-1] if len(rows) > limit else None
@@ -185,19 +174,16 @@ def _grouped(groups: Iterable[Group], *names: str) -> Iterator[dict[str, Any]]:
     """The sums of each group, by its names in their order."""
     by_key: dict[tuple[Any, ...], list[Group]] = {}
     for group in groups:
-        by_key.setdefault(tuple(getattr(group, name) for name in names), []).append(group)
+        if group.plan_id is not None:
+            by_key.setdefault(tuple(getattr(group, name) for name in names), []).append(group)
     for key in sorted(by_key):
         yield dict(zip(names, key, strict=True)) | _sums(by_key[key])
 
 
-def _aged(
-    buckets: Iterable[models.BucketSums], late: Mapping[date, int], day: Day
-) -> list[models.AgedBucket]:
+def _aged(buckets: Iterable[models.BucketSums], groups: Iterable[Group]) -> list[models.AgedBucket]:
     """The buckets, with the late principal of each age whoever owes it."""
-    cents = Counter[str]()
-    for due_on, principal_cents in late.items():
-        cents[bucket_of(due_on, day.today).name] += principal_cents
+    cents = {group.bucket: group.principal_cents for group in groups if group.plan_id is None}
     return [
-        models.AgedBucket(**item.model_dump(), principal_cents=cents[item.bucket])
+        models.AgedBucket(**item.model_dump(), principal_cents=cents.get(item.bucket, 0))
         for item in buckets
     ]

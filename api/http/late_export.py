@@ -15,7 +15,8 @@ from api.http.problems import conflict
 from api.http.security import Caller
 from api.sentences import LEVELS, Lang
 from api.store import delinquency, listing
-from api.store.delinquency import Day, Filters
+from api.store.delinquency import Day
+from api.store.late_list import Filters, late_rows
 from api.store.uow import Uow
 from billing.ageing import days_late
 from billing.documents import mask
@@ -61,7 +62,7 @@ async def export(
         async with caller.uow() as uow:
             day = Day.at(await uow.desk())
             await delinquency.without_jit(uow.connection)
-            query = delinquency.in_order(delinquency.late_rows(day, wanted), sort, None, None)
+            query = late_rows(day, wanted, sort)
             writer = exporting.writer(kind, file, _COLUMNS, lang)
             rows = await _write(uow, query, writer, lambda row: _worded(told(row, day), lang))
             asked = {name: value for name, value in asdict(wanted).items() if value is not None}

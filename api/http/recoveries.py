@@ -96,7 +96,7 @@ async def read_dso(
         day = Day.at(await uow.desk())
         await delinquency.without_jit(uow.connection)
         unpaid_cents = sum((await outlook.owed_by_due_date(uow.connection)).values())
-        late_cents = sum((await delinquency.late_by_due_date(uow.connection, day)).values())
+        late_cents = await delinquency.late_cents(uow.connection, day)
         first_on = day.today - timedelta(days=days - 1)
         due_cents = await recovery.fell_due(uow.connection, first_on, day.today)
     found = outstanding(unpaid_cents, late_cents, due_cents, days)

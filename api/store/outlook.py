@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, TableValuedAlias, case, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.delinquency import OPEN, OWED, UNPAID_CENTS, Day, whole
+from api.store.delinquency import OPEN, UNPAID_CENTS, Day, whole
 from api.store.renegotiation import agreements
 from api.store.tables import contracts, invoices, promises, subscribers
 
@@ -79,7 +79,7 @@ async def owed_by_due_date(connection: AsyncConnection) -> dict[date, int]:
     """Unpaid principal of open invoices, by due date."""
     rows = await connection.execute(
         select(invoices.c.due_on, whole(func.sum(UNPAID_CENTS)))
-        .where(OWED, OPEN)
+        .where(OPEN)
         .group_by(invoices.c.due_on)
     )
     return {due_on: cents for due_on, cents in rows if cents}

@@ -16,7 +16,7 @@ from api.store.tables import contracts, subscribers
 from api.verify import verify
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face
-from tests.support.money import add_invoice, add_payment, cut
+from tests.support.money import add_invoice, add_payment, cut, move_clock
 from tests.support.spreadsheet import read_csv, read_xlsx
 
 pytestmark = pytest.mark.anyio
@@ -265,6 +265,10 @@ async def test_the_list_is_searched_filtered_and_sorted(
     (promised,) = due["items"]
     assert (promised["due"], promised["unpaid_cents"]) == ("week", 50_00)
     assert (await read(client, "/promises", due="overdue"))["items"] == []
+    await move_clock(house, NOW + timedelta(days=3))
+    assert [p["id"] for p in (await read(client, "/promises", due="overdue"))["items"]] == [
+        promised["id"]
+    ]
 
 
 async def test_the_step_of_the_ladder_is_told(

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from api import worker
 from api.house import House
 from api.operators import Role
 from api.store import recovery
@@ -98,7 +99,7 @@ async def test_every_change_is_followed(
     found = await told(house)
     assert "2026-08-10" not in found["due"]
     assert not [due_on for due_on, _ in found["paid"] if due_on == "2026-08-10"]
-    await fold(house)
+    await worker._prune(house)
     assert await told(house) == found
     async with house.store.reading() as connection:
         assert await connection.scalar(text("select count(*) from recovery_news")) == 0
