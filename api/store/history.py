@@ -268,7 +268,6 @@ def _corrections(contract_id: int) -> Select[Any]:
     )
 
 
-<<<<<<< HEAD
 def _stages(contract_id: int) -> Select[Any]:
     return (
         select(
@@ -290,10 +289,7 @@ def _stages(contract_id: int) -> Select[Any]:
     )
 
 
-_CHANGES = (
-=======
 CHANGES = (
->>>>>>> credit
     "contract.plan_changed",
     "contract.due_day_changed",
     "contract.ended",
