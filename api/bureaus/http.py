@@ -8,7 +8,6 @@ What surely was not done is AWAY; what may have been is UNKNOWN, and then nothin
 before `status` was asked. Documents travel in bodies only, since URLs end up in logs.
 """
 
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -18,18 +17,11 @@ from typing import Final
 
 import httpx
 
-from api.bureaus import boa_vista, serasa, spc
 from api.bureaus.shape import BadReport, Document, Shape
 from billing.bureau import Answer, Record, Removal, Said
 from billing.credit import Report
 
 TIMEOUT_S: Final = 30.0
-SHAPES: Final[Mapping[str, Shape]] = {
-    "spc": spc.SHAPE,
-    "serasa": serasa.SHAPE,
-    "boa_vista": boa_vista.SHAPE,
-}
-
 _STATES: Final = {
     "done": Answer.DONE,
     "accepted": Answer.ACCEPTED,
@@ -65,7 +57,7 @@ class HttpBureau:
         Args:
             name: as in the tables.
             shape: the bureau's fields.
-            url: its base, as `check_url` takes it.
+            url: its base, as `known.check_url` takes it.
             credential: sent as a bearer token.
             timeout_s: a call that takes longer may have been carried out.
         """
@@ -145,30 +137,6 @@ class HttpBureau:
             detail=detail or ("" if said is Answer.DONE else said.value),
             report=report,
         )
-
-
-def check_url(url: str) -> str:
-    """The base URL of a bureau.
-
-    Raises:
-        ValueError: not https (http only towards this machine), or with user, query or fragment.
-    """
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError) as error:
-        raise ValueError("give a base URL, as https://bureau.example/v1") from error
-    if parsed.userinfo or parsed.query or parsed.fragment or not parsed.host:
-        raise ValueError("give a base URL without user, query and fragment; credentials go apart")
-    if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(parsed.host)):
-        raise ValueError("documents go out over https only; http is for this machine")
-    return str(parsed)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_refusal(answer: httpx.Response) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import Select, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from api import credit as analyses
-from api.bureaus.http import SHAPES
+from api.bureaus.known import SHAPES
 from api.credit import Asked, UnknownAnalysis
 from api.credit_words import reasons
 from api.http import credit_models as bodies

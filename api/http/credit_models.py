@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from api.bureaus.http import check_url
+from api.bureaus.known import check_url
 from api.http.fields import (
     MONEY_MAX,
     Document,

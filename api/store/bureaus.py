@@ -3,13 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.bureaus.http import SHAPES, HttpBureau
+from api.bureaus.known import SHAPES
 from api.house import House
 from api.store.credit_tables import bureaus
+
+if TYPE_CHECKING:
+    from api.bureaus.http import HttpBureau
 
 TABLE = "bureaus"
 
@@ -39,12 +43,15 @@ async def creditor_document(connection: AsyncConnection, name: str) -> str:
 
 
 @asynccontextmanager
-async def adapter(house: House, name: str) -> AsyncIterator[HttpBureau]:
+async def adapter(house: House, name: str) -> AsyncIterator["HttpBureau"]:
     """One bureau's adapter, for a few calls.
 
     Raises:
         LookupError: it is not configured.
     """
+    # Half of a role's start is imports; who asks no bureau does not wait for an HTTP client.
+    from api.bureaus.http import HttpBureau
+
     async with house.store.reading() as connection:
         query = select(bureaus.c.url, bureaus.c.credential, bureaus.c.timeout_ms)
         row = (await connection.execute(query.where(bureaus.c.name == name))).one_or_none()

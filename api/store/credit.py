@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Date, any_, cast, func, literal, or_, select,
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.bureaus.http import SHAPES
+from api.bureaus.known import SHAPES
 from api.store.credit_tables import credit_analyses, credit_inquiries, credit_tables
 from api.store.payments import in_seconds
 from api.store.renegotiation import agreements

@@ -7,7 +7,7 @@ import pytest
 
 from api import safe_csv
 from api.bureaus import boa_vista, serasa, spc
-from api.bureaus.http import check_url
+from api.bureaus.known import check_url
 from api.bureaus.shape import BadReport
 from billing.bureau import Debtor, Record, Removal
 from billing.credit import Flag
