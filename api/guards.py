@@ -221,8 +221,8 @@ async def keep(
 
 
 def plan_hash(rows: Iterable[Looked]) -> bytes:
-    """Of what would be done to whom, and for which debt, whatever the order of the rows."""
-    said = sorted(identity(row) for row in rows)
+    """Of who would be cut, from where to where and for which debt, whatever the rows' order."""
+    said = sorted(identity(row) for row in rows if row.is_cut)
     return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).digest()
 
 
