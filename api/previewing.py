@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from api import guards
 from api.house import House
+from api.known import Known
 from api.looking import Looked, everything, judge
-from api.review import BATCH, Known
-from api.store import guard_rows, review_rows
+from api.review import BATCH
+from api.store import guard_rows, plan_rows, review_rows
 from api.store.review_rows import Context
 from api.store.uow import Uow
 from billing.access import Level
@@ -67,7 +68,7 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
 
 async def keep(uow: Uow, found: Preview) -> int:
     """Keep a preview for a day, to be read page by page; its id."""
-    await review_rows.forget_previews(uow.connection)
+    await plan_rows.forget_previews(uow.connection)
     return await guards.keep(
         uow, found.rows, "preview", found.sight, found.cuts_max, flaws=found.flaws
     )
