@@ -15,8 +15,8 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from api.guards import identity
 from api.house import House
 from api.looking import Looked, changes, cut_ids, judge, without
-from api.store import guard_rows, review_rows
-from api.store.review_rows import NextCut
+from api.store import guard_rows, plan_rows
+from api.store.plan_rows import NextCut
 from api.store.uow import DatabaseAway, Uow
 from api.waiting import wait_for, wait_for_either
 from billing.access import Level
@@ -67,7 +67,7 @@ async def make(
         if pause_s:
             await asyncio.sleep(pause_s)
     async with house.store.reading() as connection:
-        waiting = await review_rows.waiting_cuts(connection, plan_id)
+        waiting = await plan_rows.waiting_cuts(connection, plan_id)
     return made, waiting
 
 
@@ -77,14 +77,14 @@ async def _turn(house: House, plan_id: int | None, made: list[Looked]) -> float 
     cut: NextCut | None = None
     try:
         async with house.uow("drip", "drip") as uow:
-            await review_rows.lock_plans(uow.connection, review_rows.CUTS_LOCK)
+            await plan_rows.lock_plans(uow.connection, plan_rows.CUTS_LOCK)
             if gap_s:
-                since_s = await review_rows.since_last_cut_s(uow.connection)
+                since_s = await plan_rows.since_last_cut_s(uow.connection)
                 if since_s is not None and since_s < gap_s:
                     return gap_s - since_s
-            cut = await review_rows.next_cut(uow.connection, plan_id)
+            cut = await plan_rows.next_cut(uow.connection, plan_id)
             if cut is None:
-                for ended in await review_rows.end_plans(uow.connection):
+                for ended in await plan_rows.end_plans(uow.connection):
                     await uow.audit("review.done", f"review:{ended}", {})
                 return None
             uow.actor, uow.correlation_id = cut.actor, cut.correlation_id
@@ -94,7 +94,7 @@ async def _turn(house: House, plan_id: int | None, made: list[Looked]) -> float 
             raise
         log.exception("contract %d was not cut", cut.contract_id)
         async with house.uow(cut.actor, cut.correlation_id) as uow:
-            await review_rows.mark_row(uow.connection, cut, "left", f"failed: {error}"[:500])
+            await plan_rows.mark_row(uow.connection, cut, "left", f"failed: {error}"[:500])
         return 0.0
     if done is None:
         return 0.0
@@ -109,7 +109,7 @@ async def _cut(house: House, uow: Uow, cut: NextCut) -> Looked | None:
     limits = house.settings.limits
     desk = await uow.desk_with(bars(sight, limits, released=cut.released))
     after, facts = await judge(uow, before, desk)
-    planned = _planned(await review_rows.read_row(uow.connection, cut.plan_id, cut.contract_id))
+    planned = _planned(await plan_rows.read_row(uow.connection, cut.plan_id, cut.contract_id))
     mine = frozenset({cut.contract_id})
     found = cut_ids(before, after)
     # What happened to the others stands; only their cuts wait for a plan of their own.
@@ -119,15 +119,15 @@ async def _cut(house: House, uow: Uow, cut: NextCut) -> Looked | None:
     if now_cut is not None and cut.contract_id in found:
         if cut.released and identity(now_cut) != identity(planned):
             # Two people released something else: the next sweep plans it anew.
-            await review_rows.mark_row(uow.connection, cut, "left", "changed")
+            await plan_rows.mark_row(uow.connection, cut, "left", "changed")
             await uow.record(before, without(kept, mine))
-            await review_rows.look_now(uow.connection, cut.contract_id, uow.clock.now())
+            await plan_rows.look_now(uow.connection, cut.contract_id, uow.clock.now())
             return None
     else:
         now_cut = None
     await uow.record(before, kept)
     state = "cut" if now_cut is not None else "left"
-    await review_rows.mark_row(uow.connection, cut, state, outcome)
+    await plan_rows.mark_row(uow.connection, cut, state, outcome)
     if now_cut is None:
         return None
     return replace(now_cut, subscriber=planned.subscriber, nas=planned.nas, region=planned.region)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from api.cashier import reconcile
 from api.house import House
 from api.looking import Looked
-from api.store import guard_rows, review_rows
+from api.store import guard_rows, plan_rows, review_rows
 from api.store.uow import Uow
 from billing.calendar import ONE_DAY, day_start, zone_of
 from billing.guard import RELEASABLE, Flaw, Sight, blindness, flaws, sweep_max
@@ -76,7 +76,7 @@ async def begin(house: House, correlation_id: str, actor: str) -> Sight:
         now = uow.clock.now()
         sight = await guard_rows.sight(uow.connection, now)
         blind = blindness(sight, limits)
-        closed = await review_rows.settle_plans(uow.connection, now, sees=not blind)
+        closed = await plan_rows.settle_plans(uow.connection, now, sees=not blind)
         for plan_id in closed:
             await uow.audit("review.closed", f"review:{plan_id}", {})
         if not blind:
@@ -100,11 +100,11 @@ async def plan_cuts(
     limits = house.settings.limits
     async with house.uow(actor, correlation_id) as uow:
         # Two sweeps at once count each other.
-        await review_rows.lock_plans(uow.connection, review_rows.PLANS_LOCK)
+        await plan_rows.lock_plans(uow.connection, plan_rows.PLANS_LOCK)
         now = uow.clock.now()
         sight = await guard_rows.sight(uow.connection, now)
         # What is planned and still waits its turn counts as made.
-        waiting = await review_rows.waiting_cuts(uow.connection)
+        waiting = await plan_rows.waiting_cuts(uow.connection)
         counted = replace(sight, cuts_in_window=sight.cuts_in_window + waiting)
         found = flaws(len(cuts), counted, limits)
         told = await _told(uow, cuts)
@@ -124,7 +124,7 @@ async def plan_cuts(
             # Off the schedule until tomorrow, unless a guard opens before.
             tomorrow = day_start(now.date() + ONE_DAY, zone_of(now))
             reason = "stale_feed" if set(found) == {Flaw.STALE_FEED} else "guard"
-            await review_rows.hold_back(uow.connection, plan_id, reason, now, tomorrow)
+            await plan_rows.hold_back(uow.connection, plan_id, reason, now, tomorrow)
             log.error("plan %d of %d cuts is refused: %s", plan_id, len(cuts), ", ".join(names))
         else:
             await uow.audit("review.planned", f"review:{plan_id}", data)
@@ -144,7 +144,7 @@ async def release(
         NoSuchPlan: there is none of this number.
         ReleaseRefused: not this plan, not by this person, or not now.
     """
-    plan = await review_rows.lock_plan(uow.connection, plan_id)
+    plan = await plan_rows.lock_plan(uow.connection, plan_id)
     if plan is None:
         raise NoSuchPlan(f"there is no review {plan_id}")
     now = uow.clock.now()
@@ -168,10 +168,10 @@ async def release(
             f"nobody can answer for {', '.join(lasting)}: see GET /api/v1/guards, and wait until"
             " it has passed"
         )
-    people = await review_rows.approvers(uow.connection, plan_id)
+    people = await plan_rows.approvers(uow.connection, plan_id)
     if author in people:
         raise ReleaseRefused(f"{author} approved review {plan_id} already; another person must")
-    await review_rows.approve(uow.connection, plan_id, author, given, now)
+    await plan_rows.approve(uow.connection, plan_id, author, given, now)
     people.append(author)
     subject, data = f"review:{plan_id}", {"hash": given.hex(), "people": people}
     if len(people) < PEOPLE:
@@ -180,7 +180,7 @@ async def release(
     if _CLOCK.intersection(blind):
         # The two have looked at a calendar.
         await guard_rows.keep_seen(uow.connection, now)
-    await review_rows.release_plan(uow.connection, plan_id)
+    await plan_rows.release_plan(uow.connection, plan_id)
     await uow.audit("review.released", subject, data)
     uow.notify("religa_cuts", str(plan_id))
     return "released", people
@@ -197,7 +197,7 @@ async def keep(
     expires_at: datetime | None = None,
 ) -> int:
     """Keep a plan whole: every row, the totals, the hash; its id."""
-    plan_id = await review_rows.insert_plan(
+    plan_id = await plan_rows.insert_plan(
         uow.connection,
         {
             "state": state,
@@ -214,15 +214,15 @@ async def keep(
         },
     )
     row_state = "waiting" if state == "running" else "shown"
-    await review_rows.insert_rows(
+    await plan_rows.insert_rows(
         uow.connection, _COLUMNS, [_row(plan_id, row, row_state) for row in rows]
     )
     return plan_id
 
 
 def plan_hash(rows: Iterable[Looked]) -> bytes:
-    """Of what would be done to whom, and for which debt, whatever the order of the rows."""
-    said = sorted(identity(row) for row in rows)
+    """Of who would be cut, from where to where and for which debt, whatever the rows' order."""
+    said = sorted(identity(row) for row in rows if row.is_cut)
     return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).digest()
 
 

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 
 from api.house import House
-from api.store import guard_rows
+from api.store import guard_rows, plan_rows
 from api.store.guard_rows import Place, Unsent
 from api.store.rungs import read_rungs
 from api.store.uow import Uow
@@ -72,7 +72,9 @@ async def take_back_unsent(house: House, place: Place, correlation_id: str, acto
 
     After the switch is committed: no cut is decided any more, so that none is missed.
     """
-    async with house.store.reading() as connection:
+    async with house.store.writing() as connection:
+        # A planned cut that was begun before the switch ends first, and is found.
+        await plan_rows.lock_plans(connection, plan_rows.CUTS_LOCK)
         unsent = await guard_rows.unsent(connection, place)
     taken = 0
     for start in range(0, len(unsent), AT_ONCE):

@@ -15,6 +15,8 @@ from billing.events import AccessDecided, Fact, Reviewed, StageEntered, StageLef
 from billing.ladder import Verdict
 from billing.payer import Contract
 
+NO_CONTEXT = Context("", "", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -121,14 +123,16 @@ def everything(
     after: Account,
     facts: Sequence[Fact],
     unchanged: Callable[[Contract], Verdict],
+    contexts: Mapping[int, Context],
 ) -> Iterator[Looked]:
-    """Every running contract, changed or not.
+    """Every contract of which there is a context, changed or not.
 
     Args:
         before: the account as it was.
         after: as the look leaves it.
         facts: what it made true.
         unchanged: the verdict on a contract of which there is no news.
+        contexts: what tells a person whose contracts these are.
     """
     said: Mapping[int, Verdict] = {
         fact.contract_id: fact.verdict
@@ -137,18 +141,25 @@ def everything(
     }
     earlier = {contract.id: contract for contract in before.contracts}
     for contract in after.contracts:
-        verdict = said.get(contract.id) or unchanged(contract)
-        yield looked(
-            before.subscriber_id,
-            earlier[contract.id],
-            contract.access.level,
-            replace(verdict, review_on=contract.review_on),
-            contract.reason,
-        )
+        if contract.id in contexts:
+            verdict = said.get(contract.id) or unchanged(contract)
+            yield looked(
+                before.subscriber_id,
+                earlier[contract.id],
+                contract.access.level,
+                replace(verdict, review_on=contract.review_on),
+                contract.reason,
+                contexts[contract.id],
+            )
 
 
 def looked(
-    subscriber_id: int, before: Contract, after: Level, verdict: Verdict, reason: str
+    subscriber_id: int,
+    before: Contract,
+    after: Level,
+    verdict: Verdict,
+    reason: str,
+    context: Context = NO_CONTEXT,
 ) -> Looked:
     """A contract and what was said of it."""
     return Looked(
@@ -163,6 +174,9 @@ def looked(
         policy=verdict.policy_name,
         policy_version=verdict.policy_version,
         review_on=verdict.review_on,
+        subscriber=context.subscriber,
+        region=context.region,
+        nas=context.nas,
     )
 
 

@@ -4,14 +4,16 @@ Nothing is locked, drawn or written but, if asked for, the preview itself. It fo
 review would find: broken agreements and lapsed disputes too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api import guards
 from api.house import House
+from api.known import Known
 from api.looking import Looked, everything, judge
-from api.review import BATCH, Known
-from api.store import guard_rows, review_rows
+from api.review import BATCH
+from api.store import guard_rows, plan_rows, review_rows
+from api.store.review_rows import Context
 from api.store.uow import Uow
 from billing.access import Level
 from billing.account import Account
@@ -57,9 +59,7 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
             if not payers:
                 break
             found = await review_rows.due(uow.connection, desk.now, contract_ids, payers)
-            told = await _told(uow, desk, found)
-            known = await review_rows.context(uow.connection, [row.contract_id for row in told])
-            rows += [row.told(known[row.contract_id]) for row in told]
+            rows += await _told(uow, desk, found)
             after = payers[-1]
     limits = house.settings.limits
     cuts = sum(row.is_cut for row in rows)
@@ -68,7 +68,7 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
 
 async def keep(uow: Uow, found: Preview) -> int:
     """Keep a preview for a day, to be read page by page; its id."""
-    await review_rows.forget_previews(uow.connection)
+    await plan_rows.forget_previews(uow.connection)
     return await guards.keep(
         uow, found.rows, "preview", found.sight, found.cuts_max, flaws=found.flaws
     )
@@ -76,13 +76,16 @@ async def keep(uow: Uow, found: Preview) -> int:
 
 async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[Looked]:
     rows: list[Looked] = []
-    loud: dict[int, set[int]] = {}
+    loud: dict[int, dict[int, Context]] = {}
     known = Known(desk)
+    contexts = await review_rows.context(uow.connection, [item.contract_id for item in found])
     for item in found:
         said = known.said_of(item)
         if said is None:
-            loud.setdefault(item.subscriber_id, set()).add(item.contract_id)
+            own = loud.setdefault(item.subscriber_id, {})
+            own[item.contract_id] = contexts[item.contract_id]
             continue
+        context = contexts[item.contract_id]
         rows.append(
             Looked(
                 contract_id=item.contract_id,
@@ -96,6 +99,9 @@ async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[
                 policy=item.policy,
                 policy_version=desk.policies[item.policy].version,
                 review_on=said.review_on,
+                subscriber=context.subscriber,
+                region=context.region,
+                nas=context.nas,
             )
         )
     payers = sorted(loud)
@@ -106,21 +112,22 @@ async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[
     return sorted(rows, key=lambda row: (row.subscriber_id, row.contract_id))
 
 
-async def _account(uow: Uow, desk: Desk, before: Account, wanted: set[int]) -> list[Looked]:
+async def _account(
+    uow: Uow, desk: Desk, before: Account, contexts: Mapping[int, Context]
+) -> list[Looked]:
     def unchanged(contract: Contract) -> Verdict:
         situation = situation_of(before, contract, desk)
         return decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
 
     try:
         after, facts = await judge(uow, before, desk, preview=True)
-        found = list(everything(before, after, facts, unchanged))
+        return list(everything(before, after, facts, unchanged, contexts))
     except (LookupError, ValueError) as error:
         return [
-            _unjudgeable(before.subscriber_id, contract, str(error))
+            _unjudgeable(before.subscriber_id, contract, str(error)).told(contexts[contract.id])
             for contract in before.contracts
-            if contract.id in wanted
+            if contract.id in contexts
         ]
-    return [row for row in found if row.contract_id in wanted]
 
 
 def _unjudgeable(subscriber_id: int, contract: Contract, why: str) -> Looked:

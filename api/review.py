@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DataError, IntegrityError
@@ -20,24 +20,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import drip, guards, rescinding
 from api.house import House
+from api.known import Known, Numbers
 from api.looking import Looked, changes, cut_ids, judge, only, without
-from api.renegotiating import Draw
 from api.store import bulk_looks, review_rows
-from api.store.bulk import draw_ids
 from api.store.policies import next_rules_on, tell_of_new_rules
-from api.store.tables import contracts, notices
+from api.store.tables import contracts
 from api.store.uow import Uow
 from billing.account import Account
 from billing.calendar import day_start
 from billing.events import Fact, NoticeDrawn
 from billing.ladder import Bar
-from billing.payer import Desk
-from billing.quiet import Quiet, quiet
+from billing.quiet import Quiet
 
 # Payers whose quiet contracts are written together, and accounts that are seen together.
 BATCH = 2_000
 ACCOUNTS = 100
-NUMBERS = 50
 AT_ONCE = 2
 # What one account's rows may raise; the others are looked at all the same.
 UNJUDGEABLE = (IntegrityError, DataError, LookupError, ValueError)
@@ -71,7 +68,7 @@ class _Sweep:
     correlation_id: str
     actor: str
     standing: tuple[Bar, ...]
-    numbers: "_Numbers" = field(default_factory=lambda: _Numbers())
+    numbers: Numbers = field(default_factory=Numbers)
     accounts: int = 0
     notices: int = 0
     done: list[Looked] = field(default_factory=list)
@@ -165,43 +162,6 @@ async def next_rules_at(house: House, connection: AsyncConnection) -> datetime |
     """The next instant at which another version of a policy begins to rule."""
     day = await next_rules_on(connection, house.clock.now().date())
     return day_start(day, house.settings.zone) if day is not None else None
-
-
-class Known:
-    """What looks say of quiet contracts, judged once for all with the same dates."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._said: dict[tuple[str, tuple[date, ...]], Quiet | None] = {}
-
-    def said_of(self, due: review_rows.Due) -> Quiet | None:
-        """What a look says of the contract; None: its account must be seen."""
-        policy = self._desk.policies.get(due.policy)
-        if not due.quiet or policy is None:
-            return None
-        key = (due.policy, tuple(due.due_on or ()))
-        if key not in self._said:
-            self._said[key] = quiet(key[1], policy, self._desk.calendar, self._desk.now)
-        return self._said[key]
-
-
-class _Numbers:
-    """Ids for notices, drawn by the block."""
-
-    def __init__(self) -> None:
-        self._left: list[int] = []
-
-    def draw(self, uow: Uow) -> Draw:
-        """The next id of a table, drawn in this transaction if there is none left."""
-
-        async def drawn(table: str) -> int:
-            if table != notices.name:
-                return await uow.draw(table)
-            if not self._left:
-                self._left = (await draw_ids(uow.connection, notices, NUMBERS))[::-1]
-            return self._left.pop()
-
-        return drawn
 
 
 class _Batches:

@@ -33,8 +33,7 @@ from api.http.security import Caller, require
 from api.looking import Looked
 from api.operators import Permission
 from api.sentences import Lang
-from api.store import listing
-from api.store import review_rows as rows
+from api.store import listing, plan_rows
 from api.store.guard_tables import review_plans, review_rows
 from api.store.uow import Uow
 
@@ -115,7 +114,7 @@ async def read_review(id: Id, caller: Reading) -> ReviewDetails:
     query = select(*_PLAN, review_plans.c.totals)
     plan = await required(caller, "review", query, review_plans.c.id, id)
     async with caller.uow() as uow:
-        people = await rows.approvers(uow.connection, id)
+        people = await plan_rows.approvers(uow.connection, id)
     return ReviewDetails.model_validate({**plan, "approved_by": people})
 
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.places import region_of_contract
 from api.store.renegotiation import agreements
 from api.store.tables import contracts, invoices, plans
 from billing.ageing import BUCKETS, late_until
@@ -90,11 +91,6 @@ class Group:
     principal_cents: int
 
 
-def region() -> ColumnElement[str]:
-    """The region of a contract; all are in one until contracts have an address."""
-    return literal("")
-
-
 def step() -> ColumnElement[str]:
     """The step of the ladder that a contract is on; `none` before the first."""
     return func.coalesce(contracts.c.rungs[-1]["level"].astext, "none")
@@ -120,7 +116,7 @@ async def groups(connection: AsyncConnection, day: Day) -> list[Group]:
         select(moved.c.contract_id, null(), *_told(0, 0, 0, moved.c.cents)),
     ).subquery("parts")
     kinds = (
-        region().label("region"),
+        region_of_contract().label("region"),
         contracts.c.plan_id,
         plans.c.name.label("plan"),
         step().label("step"),

@@ -24,10 +24,10 @@ from api.store.delinquency import (
     debts,
     late_invoices,
     overdue,
-    region,
     step,
     whole,
 )
+from api.store.places import region_of_contract
 from api.store.renegotiation import agreements, disputes
 from api.store.tables import contracts, holds, invoices, logins, plans, promises, subscribers
 
@@ -86,7 +86,7 @@ def late_rows(
             logins.c.username,
             contracts.c.plan_id,
             plans.c.name.label("plan"),
-            region().label("region"),
+            region_of_contract().label("region"),
             contracts.c.policy,
             contracts.c.level,
             step().label("step"),
@@ -147,7 +147,7 @@ def _order(sort: str, of: Any, name: ColumnElement[str]) -> tuple[ColumnElement[
 
 def _of_contract(wanted: Filters) -> list[ColumnElement[bool]]:
     equal = (
-        (wanted.region, region()),
+        (wanted.region, region_of_contract()),
         (wanted.plan_id, contracts.c.plan_id),
         (wanted.level, contracts.c.level),
         (wanted.step, step()),

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select, text
+from sqlalchemy import ColumnElement, Select, case, delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.place_tables import addresses
+from api.store.tables import contracts
 from billing.ladder import Bar
 from billing.place import Place
 
@@ -70,6 +71,10 @@ where c.ended_on is null
       here.city_code, home.city_code,
       case when coalesce(here.state, home.state) is null then :own_city_code end) = :city_code)
 """)  # noqa: S608 -- no text but our own constants
+_REGIONS = text(f"""
+select c.id, {REGION} as region from contracts c {JOINED}
+where c.id = any(cast(:ids as bigint[])) and {REGION} is not null
+""")  # noqa: S608
 _IN_REGION = text(f"""
 select c.id from contracts c {JOINED}
 where c.ended_on is null and {REGION} = :region
@@ -127,6 +132,24 @@ async def contracts_at(connection: AsyncConnection, place: Place, own: Place) ->
 async def contracts_in_region(connection: AsyncConnection, region: str) -> Sequence[int]:
     """The running contracts of a region."""
     return (await connection.scalars(_IN_REGION, {"region": region})).all()
+
+
+async def regions_of(connection: AsyncConnection, contract_ids: Collection[int]) -> dict[int, str]:
+    """The region of each of these contracts that has one."""
+    rows = await connection.execute(_REGIONS, {"ids": list(contract_ids)})
+    return {row.id: row.region for row in rows}
+
+
+def region_of_contract() -> ColumnElement[str]:
+    """The region of the contract of a query on `contracts`; empty: it has none."""
+    own = select(addresses.c.region).where(addresses.c.contract_id == contracts.c.id)
+    home = select(addresses.c.region).where(addresses.c.subscriber_id == contracts.c.subscriber_id)
+    # A contract that has an address of its own is there, region or not.
+    lives = case(
+        (exists(own.correlate(contracts)), own.correlate(contracts).scalar_subquery()),
+        else_=home.correlate(contracts).scalar_subquery(),
+    )
+    return func.coalesce(lives, "")
 
 
 def address_rows() -> Select[Any]:

@@ -1,0 +1,91 @@
+"""Planned cuts in real time: at their pace, and going on after a stop."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from api import drip, review
+from api.house import House
+from api.store.guard_tables import cuts, review_plans
+from api.store.policies import ensure_policies
+from api.store.tables import contracts
+from tests.support.database import add_contract, add_plan, make_house
+from tests.support.debtors import issue, rows
+
+pytestmark = pytest.mark.anyio
+
+ANY_TIME = {
+    "law": "none",
+    "notice_days": 0,
+    "notice_after_days": 0,
+    "cut_any_day": True,
+    "cut_from": "00:00",
+    "cut_until": "23:59",
+}
+COUNT = 6
+GAP_S = 0.1
+
+
+@pytest.fixture
+async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """Six who are to be cut at once, ten a second."""
+    made = await make_house(database_url, tmp_path, cuts_per_minute=600)
+    now = made.clock.now()
+    async with made.uow("test", "policy") as uow:
+        await ensure_policies(uow.connection, {"any-time": ANY_TIME}, now)
+    plan_id = await add_plan(made)
+    for _ in range(COUNT):
+        added = await add_contract(made, plan_id, policy="any-time")
+        await issue(made, added.contract_id, now.date() - timedelta(days=30))
+    async with made.uow("test", "notices") as uow:
+        await uow.connection.execute(
+            text(
+                "insert into notices (subscriber_id, drawn_at, amounts_cents, state, channel,"
+                " content_sha256, proven_at) select c.subscriber_id, now() - interval '9 days',"
+                " jsonb_build_object(i.id::text, i.amount_cents), 'proven', 'email', '\\x00',"
+                " now() - interval '9 days' from invoices i join contracts c"
+                " on c.id = i.contract_id"
+            )
+        )
+    yield made
+    await made.store.close()
+
+
+async def _worker(house: House, seconds: float) -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(drip.run(house, stop))
+    await asyncio.sleep(seconds)
+    stop.set()
+    await running
+
+
+async def test_cuts_have_a_pace_and_go_on_after_a_stop(house: House) -> None:
+    ran = await review.run(house, None, "c", "test", patience_s=0.0)
+    assert ran.flaws == ()
+    assert len(ran.changes) + ran.waiting == COUNT
+    assert ran.waiting >= COUNT - 1
+    await _worker(house, 2.5 * GAP_S)
+    made = len(await rows(house, cuts))
+    assert 1 <= made < COUNT
+    assert (await rows(house, review_plans))[0]["state"] == "running"
+    deadline = time.monotonic() + 20
+    stop = asyncio.Event()
+    running = asyncio.create_task(drip.run(house, stop))
+    while len(await rows(house, cuts)) < COUNT:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    while (await rows(house, review_plans))[0]["state"] != "done":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    stop.set()
+    await running
+    at = [row["at_wall"] for row in sorted(await rows(house, cuts), key=lambda r: r["at_wall"])]
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(at)]
+    assert min(gaps) >= 0.9 * GAP_S
+    assert {row["level"] for row in await rows(house, contracts)} == {"walled"}
