@@ -5,6 +5,7 @@ provider is asked; then under lock, in the transaction that enqueues. So nothing
 meanwhile is reminded of; what waits in the outbox is withdrawn as soon as it holds no longer.
 """
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ from billing.reminders import (
 )
 
 BATCH = 500
+# One payer waits for the provider while the database does another.
+AT_ONCE = 4
 # Local time from which reminders go out: early enough to pay on the day, late enough to be welcome.
 FROM: Final = time(9)
 # From the due date to the bank day from which days after it count, at most.
@@ -59,11 +62,13 @@ async def run(house: House, correlation_id: str, actor: str) -> int:
         while True:
             async with house.uow(actor, correlation_id) as uow:
                 payers = await reminders.candidates(uow.connection, policy, dues, after, BATCH)
-            for subscriber_id in payers:
-                try:
-                    sent += await _remind(house, subscriber_id, correlation_id, actor)
-                except (IntegrityError, DataError, LookupError, ValueError):
-                    log.exception("subscriber %s was not reminded", subscriber_id)
+            for first in range(0, len(payers), AT_ONCE):
+                some = payers[first : first + AT_ONCE]
+                sent += sum(
+                    await asyncio.gather(
+                        *(_tried(house, payer, correlation_id, actor) for payer in some)
+                    )
+                )
             if len(payers) < BATCH:
                 break
             after = payers[-1]
@@ -116,6 +121,14 @@ async def _asked(
             if (offset := offset_for(due_on, today, policy, desk.calendar)) is not None
         ]
     return found
+
+
+async def _tried(house: House, subscriber_id: int, correlation_id: str, actor: str) -> int:
+    try:
+        return await _remind(house, subscriber_id, correlation_id, actor)
+    except (IntegrityError, DataError, LookupError, ValueError):
+        log.exception("subscriber %s was not reminded", subscriber_id)
+        return 0
 
 
 async def _remind(house: House, subscriber_id: int, correlation_id: str, actor: str) -> int:

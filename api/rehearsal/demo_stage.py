@@ -201,7 +201,7 @@ class Stage:
 
     def mails(self) -> int:
         """How many notices lie as mail files."""
-        return len(list((self._data / "mail").glob("*.eml")))
+        return len(list((self._data / "mail").glob("notice-*.eml")))
 
     async def get(self, path: str, **params: Any) -> Any:
         return _answer(await self._api.get(path, params=params))
