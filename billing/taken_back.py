@@ -32,4 +32,8 @@ def take_back(
         else item
         for item in account.contracts
     )
-    return look(replace(account, contracts=contracts), desk, [])
+    taken, facts = look(replace(account, contracts=contracts), desk, [])
+    # The switch is not the contract's own: the next desk says whether it is still on.
+    bars = {item.id: item.bars for item in account.contracts}
+    own = tuple(replace(item, bars=bars[item.id]) for item in taken.contracts)
+    return replace(taken, contracts=own), facts
