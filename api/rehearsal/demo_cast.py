@@ -90,6 +90,8 @@ def policy() -> dict[str, object]:
             {"level": "reduced", "anchor": "maturity", "after_days": 0},
             {"level": "walled", "anchor": "reduced", "after_days": 15},
         ],
+        # The story is of notices; reminders by the hundred would only lengthen it.
+        "reminders": [],
     }
 
 
