@@ -101,7 +101,7 @@ def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
 def verdict_of(account: Account, contract: Contract, desk: Desk) -> Verdict:
     """What the ladder alone says of a contract now; nothing is changed by asking."""
     situation = situation_of(account, contract, desk)
-    return decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+    return decide(situation, policy_of(contract, desk), calendar_of(contract, desk), desk.now)
 
 
 def policy_of(contract: Contract, desk: Desk) -> Policy:
