@@ -108,6 +108,9 @@ class Stage:
             "RADIUS_ACCT_PORT": self._acct_port,
             "ADMIN_PASSWORD": self._password,
             "CLOCK": "manual",
+            # A fifth of the story's customers is cut at once, which the guards would hold back.
+            "CUTS_SWEEP_PERCENT": 50,
+            "CUTS_DAY_PERCENT": 50,
             "TIMEZONE": ZONE.key,
             "PIX_URL": f"http://127.0.0.1:{self._psp_port}",
             "PIX_KEY": "financeiro@provedor.invalid",
