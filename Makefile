@@ -7,8 +7,9 @@ SEED ?=
 YEARS ?=
 SECONDS_EACH ?= 60
 
-# Tests that only compute: they run beside those that wait for processes and sockets.
-REASONED := tests/unit tests/property tests/vectors tests/sim
+# Tests run in two halves, one for each processor: what only computes, the API and the kills; the rest.
+HALF := tests/unit tests/property tests/vectors tests/sim $(wildcard tests/integration/test_http_*.py) \
+  $(addprefix tests/integration/test_,crash_points.py accounting_kill.py billing_killed.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test check bench sim fuzz clean
@@ -44,10 +45,10 @@ run: $(VENV)/.compiled ## serve: embedded PostgreSQL, RADIUS and API, until Ctrl
 test: $(VENV)/.tests ## all tests (installs Debian packages they need when root)
 	@bash tests/support/packages.sh
 	@$(MAKE) --no-print-directory $(VENV)/.compiled
-	@nice -n 19 $(BIN)/python -m pytest $(REASONED) >$(VENV)/reasoned.log 2>&1 & reasoned=$$!; \
-	  $(BIN)/python -m pytest $(addprefix --ignore=,$(REASONED)); judged=$$?; \
-	  wait $$reasoned; reasoned=$$?; cat $(VENV)/reasoned.log; \
-	  exit $$((judged || reasoned))
+	@$(BIN)/python -m pytest $(HALF) >$(VENV)/half.log 2>&1 & half=$$!; \
+	  $(BIN)/python -m pytest $(addprefix --ignore=,$(HALF)); judged=$$?; \
+	  wait $$half; half=$$?; cat $(VENV)/half.log; \
+	  exit $$((judged || half))
 
 check: $(VENV)/.tests ## formatter, linter, types, import contracts
 	@$(BIN)/ruff format --check --no-cache .

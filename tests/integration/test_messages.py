@@ -89,7 +89,7 @@ async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
     async with adapter() as sms, adapter() as whatsapp, smtp_sink() as sink:
         secret = SecretStr(SECRET)
         house = await make_house(
-            database_url, tmp_path, now=NOW, smtp_url=SecretStr(sink.url),
+            database_url, tmp_path, now=NOW, billing="off", smtp_url=SecretStr(sink.url),
             sms_url=sms.url, sms_secret=secret, whatsapp_url=whatsapp.url, whatsapp_secret=secret,
         )  # fmt: skip
         added = await add_contract(house, await add_plan(house))

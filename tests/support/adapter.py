@@ -34,6 +34,7 @@ class Adapter:
     asked: Counter[str] = field(default_factory=Counter)
     bodies: dict[str, bytes] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    serving: set[asyncio.Task[Any]] = field(default_factory=set)
     hold_s: float = 1.0
     port: int = 0
 
@@ -42,22 +43,33 @@ class Adapter:
         return f"http://127.0.0.1:{self.port}/send"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            lines = (line.partition(":") for line in head.split("\r\n")[1:] if line)
-            headers = {name.lower(): value.strip() for name, _, value in lines}
-            body = await reader.readexactly(int(headers["content-length"]))
-            answer = await self._take(headers, body)
-            if answer is not None:
-                status, told = answer
-                content = json.dumps(told).encode()
-                writer.write(
-                    f"HTTP/1.1 {status} x\r\nContent-Length: {len(content)}\r\n"
-                    "Content-Type: application/json\r\nConnection: close\r\n\r\n".encode()
-                    + content
-                )
-                await writer.drain()
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._answer(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            self.serving.discard(task)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        lines = (line.partition(":") for line in head.split("\r\n")[1:] if line)
+        headers = {name.lower(): value.strip() for name, _, value in lines}
+        body = await reader.readexactly(int(headers["content-length"]))
+        answer = await self._take(headers, body)
+        if answer is not None:
+            status, told = answer
+            content = json.dumps(told).encode()
+            writer.write(
+                f"HTTP/1.1 {status} x\r\nContent-Length: {len(content)}\r\n"
+                "Content-Type: application/json\r\nConnection: close\r\n\r\n".encode()
+                + content
+            )
+            await writer.drain()
 
     async def _take(
         self, headers: dict[str, str], body: bytes
@@ -87,7 +99,13 @@ async def adapter() -> AsyncIterator[Adapter]:
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     async with server:
         made.port = server.sockets[0].getsockname()[1]
-        yield made
+        try:
+            yield made
+        finally:
+            left = [*made.serving]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
 
 def receipt_headers(body: bytes, *, ago_s: int = 0, secret: str = SECRET) -> dict[str, str]:
