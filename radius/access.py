@@ -215,9 +215,9 @@ class Access:
         asking, self._asking = self._asking, []
         try:
             rooms = self._presence.take([one.ask for one in asking], self._wall())
-        except LocalError as error:
+        except LocalError as unknown:
             # Who is on cannot be told: nobody is locked out for that.
-            self._door.failed("presence", error)
+            self._door.failed("presence", unknown)
             rooms = [True] * len(asking)
         replies: list[Reply] = []
         for one, room in zip(asking, rooms, strict=True):

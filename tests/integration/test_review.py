@@ -159,6 +159,8 @@ async def test_one_broken_account_does_not_stop_the_others(scene: Scene) -> None
 
 async def test_batches_meet_everybody_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.review.BATCH", 2)
+    # One batch after the other, so that progress has an order.
+    monkeypatch.setattr("api.review.AT_ONCE", 1)
     await scene.walk_to(WALLED_AT - timedelta(seconds=1))
     await move_clock(scene.house, WALLED_AT)
     seen: list[int] = []
