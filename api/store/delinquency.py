@@ -16,6 +16,7 @@ from sqlalchemy import (
     Label,
     Select,
     Text,
+    and_,
     case,
     cast,
     column,
@@ -31,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.places import region_of_contract
+from api.store.place_tables import addresses
 from api.store.renegotiation import agreements
 from api.store.tables import contracts, invoices, plans
 from billing.ageing import BUCKETS, late_until
@@ -115,8 +116,10 @@ async def groups(connection: AsyncConnection, day: Day) -> list[Group]:
         select(disputed.c.contract_id, null(), *_told(0, 0, disputed.c.cents)),
         select(moved.c.contract_id, null(), *_told(0, 0, 0, moved.c.cents)),
     ).subquery("parts")
+    # Joined, where each contract's own look-up would cost half of the answer's time.
+    here, home = addresses.alias("here"), addresses.alias("home")
     kinds = (
-        region_of_contract().label("region"),
+        func.coalesce(here.c.region, home.c.region, "").label("region"),
         contracts.c.plan_id,
         plans.c.name.label("plan"),
         step().label("step"),
@@ -127,6 +130,10 @@ async def groups(connection: AsyncConnection, day: Day) -> list[Group]:
         .select_from(parts)
         .join(contracts, contracts.c.id == parts.c.contract_id)
         .join(plans, plans.c.id == contracts.c.plan_id)
+        .outerjoin(here, here.c.contract_id == contracts.c.id)
+        .outerjoin(
+            home, and_(home.c.subscriber_id == contracts.c.subscriber_id, here.c.id.is_(None))
+        )
         .group_by(*(literal_column(str(n + 1)) for n in range(len(kinds))))
     )
     age = bucket_of_due_date(late.c.due_on, day).label("bucket")
