@@ -6,10 +6,9 @@ saying what is still due, and the next one does the rest.
 """
 
 import asyncio
-import gc
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -17,6 +16,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import crashpoints, ending, rates
+from api.batches import few_collections, together
 from api.house import House
 from api.issuing import Tally, bill_one
 from api.issuing_many import bill_batch
@@ -114,8 +114,8 @@ async def run(
                         progress(tally.done, max(total, tally.done))
 
         # The database writes one batch while the next is worked out.
-        with _few_collections():
-            await _together(work, AT_ONCE)
+        with few_collections():
+            await together(work, AT_ONCE)
         if not (tally.done or tally.parked or failed):
             async with house.uow(actor, correlation_id) as uow:
                 await billing_rows.forget_run(uow.connection, run_id)
@@ -179,28 +179,6 @@ class _Batches:
             ids = await billing_rows.due(uow.connection, self._horizon, self._after, BATCH)
             self._after = ids[-1] if ids else self._after
             return ids
-
-
-async def _together(work: Callable[[], Awaitable[None]], count: int) -> None:
-    """Do `work` so many times at once; the first error ends all of it and is raised."""
-    tasks = [asyncio.ensure_future(work()) for _ in range(count)]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """A batch's values live as long as it does: looking at them every 700 costs a fifth more."""
-    usual = gc.get_threshold()
-    gc.set_threshold(50_000, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
 
 
 @asynccontextmanager

@@ -28,8 +28,8 @@ MEDIA_TYPES: Mapping[Format, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
-# OWASP: what makes Excel, LibreOffice or Sheets calculate, after spaces too.
-_FORMULA = re.compile(r"\A\s*[=+\-@\t\r\n]|\A[\t\r\n]")
+# OWASP, CSV Injection: what makes a spreadsheet calculate or run something, after spaces too.
+_FORMULA = re.compile(r"\A\s*[=+\-@|%\t\r\n]|\A[\t\r\n]")
 # XML 1.0 has no way to write these.
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _YES: Mapping[Lang, tuple[str, str]] = {"pt-BR": ("não", "sim"), "en": ("no", "yes")}

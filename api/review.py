@@ -7,10 +7,8 @@ the schedule: `contracts.review_on` says who is due.
 """
 
 import asyncio
-import gc
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -19,6 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import drip, guards, rescinding
+from api.batches import few_collections, together
 from api.house import House
 from api.known import Known, Numbers
 from api.looking import Looked, changes, cut_ids, judge, only, without
@@ -141,8 +140,8 @@ async def sweep(
             if progress is not None:
                 progress(going.accounts)
 
-    with _few_collections():
-        await _together(work, AT_ONCE)
+    with few_collections():
+        await together(work, AT_ONCE)
     decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor)
     ran = ReviewRun(going.accounts, going.notices, tuple(going.done), tuple(going.failed))
     if decided is None:
@@ -265,25 +264,3 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
     sweep.cuts += cuts
     sweep.done += done
     return left
-
-
-async def _together(work: Callable[[], Awaitable[None]], count: int) -> None:
-    """Do `work` so many times at once; the first error ends all of it and is raised."""
-    tasks: Collection[asyncio.Future[None]] = [asyncio.ensure_future(work()) for _ in range(count)]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """A batch's values live as long as it does; they are not looked through every 700."""
-    usual = gc.get_threshold()
-    gc.set_threshold(50_000, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)

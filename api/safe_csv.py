@@ -1,13 +1,10 @@
-"""CSV out (RFC 4180, UTF-8) that no spreadsheet takes for formulas.
-
-Source: OWASP, CSV Injection: a cell that begins with one of these signs is told to be text.
-"""
+"""CSV for other programs (RFC 4180, UTF-8) that no spreadsheet takes for formulas."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+from api.exporting import safe
 
 
 def cell(value: object) -> str:
@@ -18,10 +15,7 @@ def cell(value: object) -> str:
     """
     if value is None:
         return ""
-    text = str(value)
-    if isinstance(value, str) and (text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)):
-        return f"'{text}"
-    return text
+    return safe(value) if isinstance(value, str) else str(value)
 
 
 def written(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

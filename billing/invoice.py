@@ -146,6 +146,16 @@ class Allocation:
         """All of the money."""
         return self.interest_cents + self.fine_cents + self.principal_cents
 
+    def plus(self, other: "Allocation", sign: int = 1) -> "Allocation":
+        """What both gave this invoice; with a `sign` of -1 what is left without the other."""
+        return Allocation(
+            self.invoice_id,
+            self.interest_cents + sign * other.interest_cents,
+            self.fine_cents + sign * other.fine_cents,
+            self.principal_cents + sign * other.principal_cents,
+            self.discount_cents + sign * other.discount_cents,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Share:

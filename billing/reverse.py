@@ -116,7 +116,7 @@ def take_back(account: Account, reversing: Reversing, desk: Desk) -> TakenBack:
             left_cents -= part.total_cents
             if part.total_cents:
                 taken.append(Share(share.payment_id, part))
-                standing[number] = _less(standing[number], part)
+                standing[number] = standing[number].plus(part, -1)
 
     if reversal.kind is ReversalKind.REFUND:
         from_credit()
@@ -203,12 +203,3 @@ def _part(given: Allocation, standing: Allocation, cents: int) -> Allocation:
     cents -= fine
     interest = min(cents, max(0, given.interest_cents), standing.interest_cents)
     return Allocation(given.invoice_id, interest, fine, principal)
-
-
-def _less(standing: Allocation, part: Allocation) -> Allocation:
-    return Allocation(
-        standing.invoice_id,
-        standing.interest_cents - part.interest_cents,
-        standing.fine_cents - part.fine_cents,
-        standing.principal_cents - part.principal_cents,
-    )

@@ -117,7 +117,7 @@ class _Book:
     def _add(self, payment_id: int | None, part: Allocation, sign: int) -> None:
         key = payment_id, part.invoice_id
         stood = self.shares.get(key, Allocation(part.invoice_id, 0, 0, 0))
-        self.shares[key] = _sum(stood, part, sign)
+        self.shares[key] = stood.plus(part, sign)
 
 
 def _less(before: Iterable[Share], after: dict[_Key, Allocation]) -> tuple[Share, ...]:
@@ -125,7 +125,7 @@ def _less(before: Iterable[Share], after: dict[_Key, Allocation]) -> tuple[Share
     stood = {_key(share): share.allocation for share in before}
     nothing = Allocation(0, 0, 0, 0)
     parts = {
-        key: _sum(stood.get(key, replace(nothing, invoice_id=key[1])), after.get(key, nothing), -1)
+        key: stood.get(key, replace(nothing, invoice_id=key[1])).plus(after.get(key, nothing), -1)
         for key in sorted({*stood, *after}, key=lambda key: (key[1], key[0] or 0))
     }
     return tuple(
@@ -133,16 +133,6 @@ def _less(before: Iterable[Share], after: dict[_Key, Allocation]) -> tuple[Share
         for key, part in parts.items()
         if part.total_cents
         or (part.interest_cents, part.fine_cents, part.discount_cents) != (0, 0, 0)
-    )
-
-
-def _sum(stood: Allocation, part: Allocation, sign: int) -> Allocation:
-    return Allocation(
-        stood.invoice_id,
-        stood.interest_cents + sign * part.interest_cents,
-        stood.fine_cents + sign * part.fine_cents,
-        stood.principal_cents + sign * part.principal_cents,
-        stood.discount_cents + sign * part.discount_cents,
     )
 
 

@@ -642,13 +642,7 @@ def allocation_row(payment_id: int | None, allocation: Allocation) -> Row:
 
 def _taken_row(share: Share, cause: str, cause_id: int) -> Row:
     part = share.allocation
-    taken = Allocation(
-        part.invoice_id,
-        -part.interest_cents,
-        -part.fine_cents,
-        -part.principal_cents,
-        -part.discount_cents,
-    )
+    taken = Allocation(part.invoice_id, 0, 0, 0).plus(part, -1)
     return allocation_row(share.payment_id, taken) | {cause: cause_id}
 
 

@@ -119,6 +119,33 @@ async def test_each_contract_is_in_the_bucket_of_its_oldest_invoice(
     assert [(r["region"], r["contracts"]) for r in found["by_region"]] == [("", 4)]
 
 
+async def test_a_late_contract_is_in_the_region_of_its_own_address_else_its_payers(
+    house: House, face: Face, client: httpx.AsyncClient, plan: int
+) -> None:
+    admin = await face.client()
+    home, elsewhere, nowhere, own = [await late(house, plan, name, 20) for name in "abcd"]
+
+    async def live(path: str, **address: str) -> None:
+        answer = await admin.put(f"/api/v1/{path}/address", json=address)
+        assert answer.status_code == 200, answer.text
+
+    await live(f"subscribers/{home.subscriber_id}", region="Sul")
+    await live(f"subscribers/{elsewhere.subscriber_id}", region="Sul")
+    # It is elsewhere, in no region of ours.
+    await live(f"contracts/{elsewhere.contract_id}", street="Rua Um")
+    await live(f"contracts/{own.contract_id}", region="Norte")
+    regions = [(r["region"], r["contracts"]) for r in (await read(client, ""))["by_region"]]
+    assert sorted(regions) == [("", 2), ("Norte", 1), ("Sul", 1)]
+    for region, found in (
+        ("Sul", [home]),
+        ("Norte", [own]),
+        ("", [elsewhere, nowhere]),
+    ):
+        listed = await pages(client, region=region)
+        assert {item["contract_id"] for item in listed} == {item.contract_id for item in found}
+        assert {item["region"] for item in listed} == {region}
+
+
 async def test_buckets_add_up_to_what_the_ledger_has_receivable_of_late_invoices(
     house: House, client: httpx.AsyncClient, plan: int
 ) -> None:
