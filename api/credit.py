@@ -92,6 +92,7 @@ async def analyse(house: House, actor: str, correlation_id: str, asked: Asked) -
         async with house.uow(actor, correlation_id) as uow:
             await keep_answer(house, uow, inquiry_id, said, attempts=1)
     async with house.uow(actor, correlation_id) as uow:
+        await credit.hold_inquiries(uow.connection, analysis_id)
         await conclude(house, uow, analysis_id)
     return analysis_id
 

@@ -256,6 +256,22 @@ async def waiting_for(connection: AsyncConnection, inquiry_id: int) -> Sequence[
     ).all()
 
 
+async def hold_inquiries(connection: AsyncConnection, analysis_id: int) -> None:
+    """Wait for whoever is writing the answer to one of an analysis' inquiries.
+
+    An answer looks for the analyses that it ends (`waiting_for`) before it is committed. Whoever
+    has just attached one to an open inquiry comes through here first: it sees the answer, or the
+    answer sees it.
+    """
+    await connection.execute(
+        select(credit_inquiries.c.id)
+        .join(credit_analyses, credit_inquiries.c.id == any_(_ATTACHED))
+        .where(credit_analyses.c.id == analysis_id)
+        .order_by(credit_inquiries.c.id)
+        .with_for_update(read=True, of=credit_inquiries)
+    )
+
+
 async def analysis_for_update(connection: AsyncConnection, analysis_id: int) -> Any:
     """The row under lock; None: there is no such analysis."""
     return (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, update
+from sqlalchemy import func, insert, text, update
 
 from api import credit, listings
 from api.bureau_clerk import BureauClerk
@@ -25,6 +25,8 @@ from api.store.credit_tables import (
 )
 from api.store.credit_tables import listings as listing_table
 from api.store.tables import audit_log, contracts, subscribers
+from billing.bureau import Answer, Said
+from billing.credit import Report
 from billing.credit_table import document, parse
 from billing.listing import ListingRules
 from tests.support.bureau import Bureau, add_bureau, bureau_server
@@ -158,6 +160,28 @@ async def test_two_applications_at_once_cost_one_inquiry(scene: Scene) -> None:
     await asyncio.gather(*(scene.analyse() for _ in range(3)))
     assert len(scene.bureau.billed) == 1
     assert {row["outcome"] for row in await scene.analyses()} == {"approve"}
+
+
+async def test_an_application_made_while_the_answer_is_written_is_decided(scene: Scene) -> None:
+    scene.bureau.moods = ["silent_after"]
+    scene.bureau.silent_status = 1
+    assert (await scene.analyse())["state"] == "waiting"
+    (inquiry,) = await scene.inquiries()
+    said = Said(Answer.DONE, report=Report(bureau="serasa", score=640), protocol="P1")
+    async with scene.house.uow("clerk", "answer") as uow:
+        await credit.keep_answer(scene.house, uow, inquiry["id"], said, 1)
+        second = asyncio.create_task(scene.analyse())
+        while not (second.done() or await _somebody_waits_for_a_row(scene)):
+            pass  # the question itself lets the other go on
+    await second
+    assert [row["outcome"] for row in await scene.analyses()] == ["approve", "approve"]
+    assert len(scene.bureau.billed) == 1
+
+
+async def _somebody_waits_for_a_row(scene: Scene) -> bool:
+    waiting = text("select exists (select from pg_locks where not granted)")
+    async with scene.house.uow("test", "look") as uow:
+        return bool(await uow.connection.scalar(waiting))
 
 
 async def test_silence_at_the_status_too_leaves_it_waiting_and_the_clerk_asks_on(

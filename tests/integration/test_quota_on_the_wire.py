@@ -65,6 +65,13 @@ class Metered:
             assert time.monotonic() < deadline, f"user{index} is at {seen}, not at {profile}"
             time.sleep(0.05)
 
+    def proves_restores(self, count: int, within_s: float = 20.0) -> None:
+        """The product knows of them a little after the router's own log does."""
+        deadline = time.monotonic() + within_s
+        while (seen := self.scene.product.get("/metrics/restore")["applied"]["count"]) != count:
+            assert time.monotonic() < deadline, f"{seen} restores are applied, not {count}"
+            time.sleep(0.05)
+
     def changes(self) -> dict[str, int]:
         """How many CoAs and Disconnects each line saw."""
         heard = [e.username for e in self.scene.events() if e.event in ("coa", "disconnect")]
@@ -115,7 +122,7 @@ def test_a_quota_is_used_up_survives_a_cut_and_is_whole_again(metered: Metered) 
         scene.psp.pay(scene.charge(index))
     for index in HEAVY:
         metered.comes_to(index, THROTTLED)
-    assert scene.product.get("/metrics/restore")["applied"]["count"] == len(HEAVY)
+    metered.proves_restores(len(HEAVY))
 
     access = scene.product.get(f"/contracts/{scene.contracts['user1']}/access")
     spent_until = access["quota"]["spent_until"]
