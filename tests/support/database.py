@@ -36,6 +36,8 @@ SEED_POLICIES: dict[str, dict[str, object]] = {
     "simple": {"law": "none", "notice_days": 5, "cut_any_day": True},
 }
 _TEMPLATE = "religa_template"
+# Three times as quick as through the log, where nothing is synced.
+_COPY = "strategy file_copy"
 _numbers = itertools.count(1)
 
 
@@ -49,7 +51,7 @@ class Cluster:
         """A fresh database, with the schema in it; its URL."""
         name = f"test_{next(_numbers)}"
         with self._connect() as connection:
-            connection.execute(f"create database {name} template {template}".encode())
+            connection.execute(f"create database {name} template {template} {_COPY}".encode())
         return _at(self.url, name)
 
     def create_empty(self) -> str:

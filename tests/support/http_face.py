@@ -15,6 +15,9 @@ from api.http.staff import ClockMover
 from api.operators import Role, create_token
 
 
+_idle: list[FastAPI] = []
+
+
 async def no_mover(to: datetime, correlation_id: str) -> dict[str, object]:
     raise AssertionError(f"nobody should move the clock to {to} for {correlation_id}")
 
@@ -47,11 +50,15 @@ class Face:
 
 @asynccontextmanager
 async def open_face(house: House, mover: ClockMover = no_mover) -> AsyncIterator[Face]:
-    face = Face(house, create_app(house, clock_mover=mover))
+    """A face for one house. Applications are used again: to make one takes a third of a second."""
+    app = _idle.pop() if _idle else create_app(house, clock_mover=mover)
+    app.state.house, app.state.clock_mover = house, mover
+    face = Face(house, app)
     try:
         yield face
     finally:
         await face.close()
+        _idle.append(app)
 
 
 def api_routes(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, APIRoute]]:
