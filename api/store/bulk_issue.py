@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.store import chain
 from api.store.bulk import copy_rows, draw_ids
 from api.store.invoices import standing_of
-from api.store.record import Written, allocation_row, credit_item, invoice_rows, issued_item
+from api.store.pen import Written
+from api.store.record_rows import allocation_row, credit_item, invoice_rows, issued_item
 from api.store.rungs import write_rungs
 from api.store.tables import (
     allocations,

@@ -1,12 +1,12 @@
 """Writing facts of promises, agreements, disputes and pauses."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import assert_never
 
 from sqlalchemy import bindparam, insert, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.pen import Pen
 from api.store.renegotiation import agreement_row, agreements, dispute_row, disputes, pauses
 from api.store.rungs import write_rungs
 from api.store.tables import promises
@@ -22,7 +22,6 @@ from billing.events import (
     PauseTaken,
     PromiseSettled,
 )
-from billing.ledger import Entry
 
 Told = (
     PromiseSettled
@@ -35,8 +34,6 @@ Told = (
     | PauseTaken
     | PauseEnded
 )
-Post = Callable[[Entry], Awaitable[int]]
-Tell = Callable[[str, str, dict[str, object]], None]
 
 _MOVED = ("state", "approved_by", "accepted_at", "invoice_ids", "rungs", "settled_at")
 _UPDATE_AGREEMENT = update(agreements).where(agreements.c.id == bindparam("which"))
@@ -45,31 +42,32 @@ _UPDATE_PAUSE = update(pauses).where(pauses.c.id == bindparam("which"))
 _UPDATE_PROMISE = update(promises).where(promises.c.id == bindparam("which"))
 
 
-async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell: Tell) -> None:
-    """Write one of these facts; `post` writes an entry, `tell` adds a row to the audit chain."""
+async def write_agreed(pen: Pen, fact: Told) -> None:
+    """Write one of these facts."""
     match fact:
         case PromiseSettled(promise=promise):
             settled = {"state": promise.state.value, "settled_at": promise.settled_at}
-            await connection.execute(_UPDATE_PROMISE, {"which": promise.id, **settled})
-            tell(
+            await pen.connection.execute(_UPDATE_PROMISE, {"which": promise.id, **settled})
+            pen.tell(
                 f"promise.{promise.state.value}",
                 f"contract:{promise.contract_id}",
-                {"promise_id": promise.id, "until_on": promise.until_on.isoformat()},
+                promise_id=promise.id,
+                until_on=promise.until_on.isoformat(),
             )
         case AgreementOffered(agreement=agreement):
             row = agreement_row(agreement)
-            await connection.execute(insert(agreements), row)
-            _tell(tell, "agreement.offered", agreement, **_said(row), accepted_by=None)
+            await pen.connection.execute(insert(agreements), row)
+            _tell(pen, "agreement.offered", agreement, **_said(row), accepted_by=None)
         case AgreementMoved(agreement=agreement):
-            await _move(connection, agreement)
+            await _move(pen, agreement)
             action = "approved" if agreement.settled_at is None else agreement.state.value
-            _tell(tell, f"agreement.{action}", agreement)
+            _tell(pen, f"agreement.{action}", agreement)
         case AgreementAccepted(agreement=agreement, author=author, entry=entry):
-            await _move(connection, agreement, accepted_by=author)
+            await _move(pen, agreement, accepted_by=author)
             if entry is not None:
-                await post(entry)
+                await pen.post(entry)
             _tell(
-                tell,
+                pen,
                 "agreement.accepted",
                 agreement,
                 accepted_by=author,
@@ -79,11 +77,11 @@ async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell
                 rungs=write_rungs(agreement.rungs),
             )
         case AgreementBroken(agreement=agreement, entry=entry):
-            await _move(connection, agreement)
+            await _move(pen, agreement)
             if entry is not None:
-                await post(entry)
+                await pen.post(entry)
             _tell(
-                tell,
+                pen,
                 "agreement.broken",
                 agreement,
                 restored=sorted(agreement.old_invoice_ids),
@@ -92,28 +90,26 @@ async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell
             )
         case DisputeOpened(dispute=dispute):
             row = dispute_row(dispute)
-            await connection.execute(insert(disputes), row)
+            await pen.connection.execute(insert(disputes), row)
             said = _said(row) | {"dispute_id": dispute.id, "compensation_cents": 0}
-            tell("dispute.opened", f"invoice:{dispute.invoice_id}", said)
+            pen.tell("dispute.opened", f"invoice:{dispute.invoice_id}", **said)
         case DisputeAnswered(dispute=dispute, compensation_cents=cents, entry=entry):
             row = dispute_row(dispute)
             answer = {name: row[name] for name in ("state", "answer", "answered_by", "answered_at")}
-            await connection.execute(
+            await pen.connection.execute(
                 _UPDATE_DISPUTE, {"which": dispute.id, **answer, "compensation_cents": cents}
             )
             if entry is not None:
-                await post(entry)
-            tell(
+                await pen.post(entry)
+            pen.tell(
                 f"dispute.{dispute.state.value}",
                 f"invoice:{dispute.invoice_id}",
-                {
-                    "dispute_id": dispute.id,
-                    "answer": dispute.answer,
-                    "answered_by": dispute.answered_by,
-                    "compensation_cents": cents,
-                    "answered_at": _shown(dispute.answered_at),
-                    "state": dispute.state.value,
-                },
+                dispute_id=dispute.id,
+                answer=dispute.answer,
+                answered_by=dispute.answered_by,
+                compensation_cents=cents,
+                answered_at=_shown(dispute.answered_at),
+                state=dispute.state.value,
             )
         case PauseTaken(pause=pause):
             row = {
@@ -124,24 +120,26 @@ async def write_agreed(connection: AsyncConnection, fact: Told, post: Post, tell
                 "from_on": pause.from_on,
                 "until_on": pause.until_on,
             }
-            await connection.execute(insert(pauses), row)
+            await pen.connection.execute(insert(pauses), row)
             said = _said(row) | {"pause_id": pause.id, "ended_at": None}
-            tell("pause.taken", f"contract:{pause.contract_id}", said)
+            pen.tell("pause.taken", f"contract:{pause.contract_id}", **said)
         case PauseEnded(pause=pause):
-            await connection.execute(_UPDATE_PAUSE, {"which": pause.id, "ended_at": pause.ended_at})
+            await pen.connection.execute(
+                _UPDATE_PAUSE, {"which": pause.id, "ended_at": pause.ended_at}
+            )
             ended: dict[str, object] = {"pause_id": pause.id, "ended_at": _shown(pause.ended_at)}
-            tell("pause.ended", f"contract:{pause.contract_id}", ended)
+            pen.tell("pause.ended", f"contract:{pause.contract_id}", **ended)
         case _:
             assert_never(fact)
 
 
-async def _move(connection: AsyncConnection, agreement: Agreement, **more: object) -> None:
+async def _move(pen: Pen, agreement: Agreement, **more: object) -> None:
     row = agreement_row(agreement)
     moved = {name: row[name] for name in _MOVED}
-    await connection.execute(_UPDATE_AGREEMENT, {"which": agreement.id, **moved, **more})
+    await pen.connection.execute(_UPDATE_AGREEMENT, {"which": agreement.id, **moved, **more})
 
 
-def _tell(tell: Tell, action: str, agreement: Agreement, **data: object) -> None:
+def _tell(pen: Pen, action: str, agreement: Agreement, **data: object) -> None:
     """What `religa verify` compares the row with is said in the row's own names."""
     standing = {
         "agreement_id": agreement.id,
@@ -150,7 +148,7 @@ def _tell(tell: Tell, action: str, agreement: Agreement, **data: object) -> None
         "approved_by": agreement.approved_by,
         "settled_at": _shown(agreement.settled_at),
     }
-    tell(action, f"contract:{agreement.contract_id}", standing | data)
+    pen.tell(action, f"contract:{agreement.contract_id}", **(standing | data))
 
 
 def _said(row: Mapping[str, object]) -> dict[str, object]:

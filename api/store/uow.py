@@ -24,10 +24,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction, create_async_engine
 
 from api.clock import Clock, ManualClock
-from api.store import accounts, audit, bulk_issue, bulk_looks, chain, guard_rows, record
+from api.store import (
+    accounts,
+    audit,
+    bulk_issue,
+    bulk_looks,
+    chain,
+    guard_rows,
+    record,
+    record_money,
+)
 from api.store.holidays import KnownCalendars
+from api.store.pen import Written
 from api.store.policies import policies_on
-from api.store.record import Written
 from api.store.tables import contracts, facts, invoices
 from api.store.terms import read_terms
 from billing.account import Account, Desk, Payment, Reversal
@@ -313,7 +322,7 @@ class Uow:
 
     async def record_suspense(self, payment: Payment, reason: str, entry: Entry) -> None:
         """Keep money that nobody can be credited with yet, with the reason why."""
-        written = await record.write_suspense(
+        written = await record_money.write_suspense(
             self.connection, payment, reason, entry, self.correlation_id
         )
         self._keep(written)
@@ -321,7 +330,7 @@ class Uow:
     async def record_suspense_reversal(self, reversal: Reversal, entry: Entry) -> None:
         """Keep that money which waited in suspense went back."""
         self._keep(
-            await record.write_suspense_reversal(
+            await record_money.write_suspense_reversal(
                 self.connection, reversal, entry, self.correlation_id
             )
         )

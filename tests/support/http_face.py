@@ -14,7 +14,6 @@ from api.house import House
 from api.http.staff import ClockMover
 from api.operators import Role, create_token
 
-
 _idle: list[FastAPI] = []
 
 
