@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 SEED ?=
 YEARS ?=
 SECONDS_EACH ?= 60
+# Every role and command is a process: what one has compiled the others take.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Tests run in two halves, one for each processor: what only computes, the API and the kills; the rest.
 HALF := tests/unit tests/property tests/vectors tests/sim $(wildcard tests/integration/test_http_*.py) \
