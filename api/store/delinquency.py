@@ -3,7 +3,7 @@
 Late is ladder rule 1, put as the last due date that is overdue under each policy. Principal only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -15,10 +15,12 @@ from sqlalchemy import (
     Date,
     Label,
     Select,
+    SmallInteger,
     Text,
     and_,
     case,
     cast,
+    collate,
     column,
     func,
     literal,
@@ -109,8 +111,9 @@ async def groups(connection: AsyncConnection, day: Day) -> list[Group]:
     """
     late = late_invoices(day)
     owed, disputed, moved = debts(late), _disputed(day), _renegotiated()
-    # By contract first, so that contracts are looked up once.
-    bucket = bucket_of_due_date(owed.c.oldest_due_on, day)
+    # By contract first, so that contracts are looked up once. Numbers stand for the buckets' names,
+    # and plans are named last: what is sorted and hashed stays small.
+    bucket = _bucket_number(owed.c.oldest_due_on, day)
     parts = union_all(
         select(owed.c.contract_id, bucket.label("bucket"), *_told(1, owed.c.debt_cents)),
         select(disputed.c.contract_id, null(), *_told(0, 0, disputed.c.cents)),
@@ -119,32 +122,42 @@ async def groups(connection: AsyncConnection, day: Day) -> list[Group]:
     # Joined, where each contract's own look-up would cost half of the answer's time.
     here, home = addresses.alias("here"), addresses.alias("home")
     kinds = (
-        func.coalesce(here.c.region, home.c.region, "").label("region"),
         contracts.c.plan_id,
-        plans.c.name.label("plan"),
-        step().label("step"),
         parts.c.bucket,
+        collate(step(), "C").label("step"),
+        collate(func.coalesce(here.c.region, home.c.region, ""), "C").label("region"),
     )
     grouped = (
         select(*kinds, *(_sum(parts.c[name], name) for name in _SUMS))
         .select_from(parts)
         .join(contracts, contracts.c.id == parts.c.contract_id)
-        .join(plans, plans.c.id == contracts.c.plan_id)
         .outerjoin(here, here.c.contract_id == contracts.c.id)
         .outerjoin(
             home, and_(home.c.subscriber_id == contracts.c.subscriber_id, here.c.id.is_(None))
         )
         .group_by(*(literal_column(str(n + 1)) for n in range(len(kinds))))
+        .cte("grouped")
     )
-    age = bucket_of_due_date(late.c.due_on, day).label("bucket")
+    named = select(
+        grouped.c.region,
+        grouped.c.plan_id,
+        plans.c.name,
+        grouped.c.step,
+        grouped.c.bucket,
+        *(grouped.c[name] for name in _SUMS),
+    ).join_from(grouped, plans, plans.c.id == grouped.c.plan_id)
+    age = _bucket_number(late.c.due_on, day).label("bucket")
     ages = select(age, _sum(late.c.cents, "cents")).group_by(literal_column("1")).subquery("ages")
     nobody: list[ColumnElement[Any]] = [
         literal(""),
         *(cast(null(), of) for of in (BigInteger, Text, Text)),
     ]
     by_age = select(*nobody, ages.c.bucket, *_told(0, 0, 0, 0, ages.c.cents))
-    rows = await connection.execute(union_all(grouped, by_age))
-    return [Group(*row) for row in rows]
+    rows = await connection.execute(union_all(named, by_age))
+    return [
+        Group(region, plan_id, plan, step_, None if number is None else BUCKETS[number].name, *sums)
+        for region, plan_id, plan, step_, number, *sums in rows
+    ]
 
 
 async def late_cents(connection: AsyncConnection, day: Day) -> int:
@@ -192,14 +205,23 @@ def overdue(query: Select[Any], day: Day) -> Select[Any]:
 
 def bucket_of_due_date(due_on: ColumnElement[Any], day: Day) -> ColumnElement[str]:
     """The name of the bucket of what was due then (`billing.ageing.bucket_of`)."""
+    return _by_bucket(due_on, day, [bucket.name for bucket in BUCKETS])
+
+
+def _bucket_number(due_on: ColumnElement[Any], day: Day) -> ColumnElement[int]:
+    """Its place among the buckets, from the youngest on."""
+    return cast(_by_bucket(due_on, day, range(len(BUCKETS))), SmallInteger)
+
+
+def _by_bucket(due_on: ColumnElement[Any], day: Day, told: Sequence[Any]) -> ColumnElement[Any]:
     # From the youngest on: whatever is due since the first day of a bucket is in it.
     return case(
         *(
-            (due_on >= first_on, bucket.name)
-            for bucket in BUCKETS
+            (due_on >= first_on, one)
+            for bucket, one in zip(BUCKETS, told, strict=True)
             if (first_on := bucket.due_between(day.today)[0]) is not None
         ),
-        else_=BUCKETS[-1].name,
+        else_=told[-1],
     )
 
 
