@@ -17,6 +17,7 @@ from tests.bench.one_bng import one_bng
 from tests.bench.overload import overload
 from tests.bench.peers import accounting_against_sql, auth_against_files, auth_against_sql
 from tests.bench.power_cut import power_cut
+from tests.bench.reminding import reminded
 from tests.bench.restore import restore_and_webhook
 from tests.bench.review import reviewed
 from tests.bench.scale import cold_start, scale_and_memory
@@ -26,6 +27,7 @@ BENCHES = {
     "publish_100k": import_and_publish,
     "billing_run_100k": billing,
     "delinquency_100k": delinquency,
+    "reminders_20k": reminded,
     "review_100k": reviewed,
     "radius_auth_vs_freeradius_sql": auth_against_sql,
     "radius_auth_vs_freeradius_files": auth_against_files,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -25,18 +26,49 @@ from billing.dispute import DisputeState
 from billing.ledger import suspense_entry
 from billing.pause import Pause
 from billing.suspension import suspend
-from tests.support.database import Added, add_contract, add_plan, make_house
+from tests.support.database import Added, Cluster, add_contract, add_plan, make_house
 from tests.support.debtors import with_provider
 from tests.support.money import add_invoice, add_payment, cut
 from tests.support.provider import FakeProvider
 
 TUESDAY = date(2026, 9, 1)
+MORNING = datetime(2026, 9, 1, 13, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """A database in which a story was lived to its end, at `now`; nobody is connected to it."""
+
+    url: str
+    data_dir: Path
+    now: datetime
+
+
+@pytest.fixture(scope="module")
+async def story(
+    database_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Lived]:
+    """Cuts, restores, credit, late charges and suspense: lived once, tampered with in copies."""
+    lived = Lived(database_cluster.create(), tmp_path_factory.mktemp("lived"), MORNING)
+    house = await make_house(lived.url, lived.data_dir, now=MORNING)
+    await _live(house)
+    now = house.clock.now()
+    await house.store.close()
+    yield replace(lived, now=now)
+    database_cluster.drop(lived.url)
 
 
 @pytest.fixture
-async def lived_in(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
-    """A house with cuts, restores, credit, late charges and suspense behind it."""
-    house = await make_house(database_url, tmp_path, now=datetime(2026, 9, 1, 13, tzinfo=UTC))
+async def lived_in(database_cluster: Cluster, story: Lived) -> AsyncIterator[House]:
+    """A house on a copy of that database."""
+    url = database_cluster.copy(story.url)
+    house = await make_house(url, story.data_dir, now=story.now)
+    yield house
+    await house.store.close()
+    database_cluster.drop(url)
+
+
+async def _live(house: House) -> None:
     plan_id = await add_plan(house)
     restored = await add_contract(house, plan_id)
     await add_payment(house, restored, 90, "ahead")
@@ -54,8 +86,6 @@ async def lived_in(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
     await _corrected(house, await add_contract(house, plan_id))
     await _agreed(house, await add_contract(house, plan_id))
     await _billed_together(house, await add_contract(house, plan_id), plan_id)
-    yield house
-    await house.store.close()
 
 
 async def _corrected(house: House, payer: Added) -> None:

@@ -11,29 +11,25 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from api.app import create_app
 from api.house import House
 from api.http.webhooks import BODY_BYTES_MAX
 from api.store.tables import ledger_entries, payment_notices
 from billing.payments.provider import Confirmed
 from tests.support.database import libpq, make_house
 from tests.support.debtors import audited, rows, with_provider
+from tests.support.http_face import open_face
 from tests.support.provider import FakeProvider, e2e, webhook_body
 
 pytestmark = pytest.mark.anyio
 AT = datetime(2026, 9, 26, 23, 10, tzinfo=UTC)
 
 
-async def no_mover(to: datetime, correlation_id: str) -> dict[str, object]:
-    raise AssertionError("nobody moves the clock here")
-
-
 @asynccontextmanager
 async def door(house: House, peer: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(with_provider(house, FakeProvider()), clock_mover=no_mover)
-    transport = httpx.ASGITransport(app, client=(peer, 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://religa") as client:
-        yield client
+    async with open_face(with_provider(house, FakeProvider())) as face:
+        transport = httpx.ASGITransport(face.app, client=(peer, 40000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://religa") as client:
+            yield client
 
 
 def paid(external_id: str | None = None, cents: int = 9990, txid: str = "a" * 32) -> Confirmed:

@@ -58,6 +58,10 @@ class Cluster:
         """A fresh database without the schema; its URL."""
         return self.create("template0")
 
+    def copy(self, url: str) -> str:
+        """A copy of a database to which nobody is connected; its URL."""
+        return self.create(str(make_url(url).database))
+
     def drop(self, url: str) -> None:
         """Remove a database, whoever is still connected."""
         with self._connect() as connection:
