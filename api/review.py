@@ -22,6 +22,7 @@ from api.house import House
 from api.known import Known, Numbers
 from api.looking import Looked, changes, cut_ids, judge, only, without
 from api.store import bulk_looks, review_rows
+from api.store.guard_tables import review_rows as review_rows_table
 from api.store.policies import next_rules_on, tell_of_new_rules
 from api.store.tables import contracts
 from api.store.uow import Uow
@@ -153,7 +154,10 @@ async def sweep(
 
 async def next_due(connection: AsyncConnection) -> datetime | None:
     """The earliest instant at which a contract is due for a look."""
-    earliest: datetime | None = await connection.scalar(select(func.min(contracts.c.review_on)))
+    # Whose cut is planned already waits for something else.
+    planned = select(review_rows_table.c.contract_id).where(review_rows_table.c.state == "waiting")
+    query = select(func.min(contracts.c.review_on)).where(contracts.c.id.not_in(planned))
+    earliest: datetime | None = await connection.scalar(query)
     return earliest
 
 
