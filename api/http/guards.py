@@ -7,28 +7,32 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AfterValidator
 from sqlalchemy import select
 
-from api import kill_switch
+from api import guards, kill_switch
+from api.guard_words import blind_for
 from api.http import fields
 from api.http.answers import Page
 from api.http.cursor import Window, window
 from api.http.guard_models import (
+    BooksAnswer,
     FeedAnswer,
     GuardsAnswer,
     RetireFeed,
     SwitchAnswer,
+    SwitchFileAnswer,
     SwitchLifted,
     SwitchOff,
     SwitchPut,
 )
+from api.http.ladder import AcceptLanguage, AskedLang, spoken
 from api.http.lists import listed, unknown
 from api.http.problems import Problem, responses
 from api.http.security import Caller, require
 from api.operators import Permission
-from api.store import guard_rows, listing
+from api.store import book_rows, guard_rows, listing, plan_rows
 from api.store.guard_rows import Place
 from api.store.guard_tables import kill_switches
 from api.store.tables import contracts, nases
-from billing.guard import bars, blindness, sweep_max, window_max
+from billing.guard import bars, blindness, sweep_bound, window_max
 
 router = APIRouter(tags=["guards"], responses=responses(401, 403, 422, 503))
 
@@ -46,19 +50,41 @@ EVERYTHING = Place("global")
 
 
 @router.get("/guards", summary="What holds cuts back now")
-async def read_guards(caller: Reading) -> GuardsAnswer:
-    limits = caller.house.settings.limits
+async def read_guards(
+    caller: Reading, lang: AskedLang = None, accepted: AcceptLanguage = ""
+) -> GuardsAnswer:
+    limits, file = caller.house.settings.limits, caller.house.switch_file
     async with caller.uow() as uow:
-        sight = await guard_rows.sight(uow.connection, uow.clock.now())
+        sight = await uow.sight()
+        weekday_cuts = await guards.usual(uow)
+        waiting = await plan_rows.waiting_cuts(uow.connection)
+        books = await book_rows.last(uow.connection)
     zone = caller.house.settings.zone
+    most, by = sweep_bound(sight.active, limits, weekday_cuts)
+    blind = [flaw.value for flaw in blindness(sight, limits)]
+    note = file.read()
     return GuardsAnswer(
         now=sight.now,
         bars=[bar.value for bar in bars(sight, limits)],
-        flaws=[flaw.value for flaw in blindness(sight, limits)],
+        flaws=blind,
+        sentences=blind_for(lang or spoken(accepted), blind),
         active=sight.active,
         cuts_in_window=sight.cuts_in_window,
-        sweep_max=sweep_max(sight.active, limits),
+        sweep_max=most,
+        sweep_max_by=by.value,
+        weekday_cuts=list(weekday_cuts),
         window_max=window_max(sight.active, limits),
+        waiting=waiting,
+        switch_file=SwitchFileAnswer(path=str(file.path), author=note.author, reason=note.reason)
+        if note is not None
+        else None,
+        books=books
+        and BooksAnswer(
+            at=books.at.astimezone(zone),
+            actor=books.actor,
+            differences=books.differences,
+            told=list(books.told),
+        ),
         clock_seen_at=sight.seen_at and sight.seen_at.astimezone(zone),
         feeds=[
             FeedAnswer(

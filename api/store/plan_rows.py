@@ -173,6 +173,12 @@ async def lock_plan(connection: AsyncConnection, plan_id: int) -> Row[Any] | Non
     return (await connection.execute(query)).one_or_none()
 
 
+async def read_plan(connection: AsyncConnection, plan_id: int) -> Mapping[str, Any]:
+    """A plan as it is kept, without its rows."""
+    query = review_plans.select().where(review_plans.c.id == plan_id)
+    return dict((await connection.execute(query)).mappings().one())
+
+
 async def approvers(connection: AsyncConnection, plan_id: int) -> list[str]:
     """Who approved a plan so far."""
     query = (

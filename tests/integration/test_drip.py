@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -34,8 +35,14 @@ GAP_S = 0.1
 
 @pytest.fixture
 async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    made = await _six(database_url, tmp_path)
+    yield made
+    await made.store.close()
+
+
+async def _six(database_url: str, tmp_path: Path, **settings: Any) -> House:
     """Six who are to be cut at once, ten a second."""
-    made = await make_house(database_url, tmp_path, cuts_per_minute=600)
+    made = await make_house(database_url, tmp_path, cuts_per_minute=600, **settings)
     now = made.clock.now()
     async with made.uow("test", "policy") as uow:
         await ensure_policies(uow.connection, {"any-time": ANY_TIME}, now)
@@ -53,8 +60,7 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
                 " on c.id = i.contract_id"
             )
         )
-    yield made
-    await made.store.close()
+    return made
 
 
 async def _worker(house: House, seconds: float) -> None:
@@ -89,3 +95,29 @@ async def test_cuts_have_a_pace_and_go_on_after_a_stop(house: House) -> None:
     gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(at)]
     assert min(gaps) >= 0.9 * GAP_S
     assert {row["level"] for row in await rows(house, contracts)} == {"walled"}
+
+
+async def test_after_the_first_cuts_real_minutes_pass(database_url: str, tmp_path: Path) -> None:
+    house = await _six(database_url, tmp_path, cuts_canary=2)
+    ran = await review.run(house, None, "c", "test", patience_s=1.0)
+    assert (len(ran.changes), ran.waiting) == (2, COUNT - 2)
+    (plan,) = await rows(house, review_plans)
+    left = plan["canary_until"] - house.clock.now()
+    assert timedelta(minutes=4) < left <= timedelta(minutes=5)
+    # The worker does not make them either; one who complains stops them while it waits.
+    await _worker(house, 3 * GAP_S)
+    assert len(await rows(house, cuts)) == 2
+    cut = (await rows(house, cuts))[0]["contract_id"]
+    async with house.uow("ana", "hold") as uow:
+        await uow.connection.execute(
+            text(
+                "insert into holds (contract_id, author, reason, placed_at, expires_at)"
+                " values (:id, 'ana', 'reclama', now(), now() + interval '1 day')"
+            ),
+            {"id": cut},
+        )
+    await _worker(house, 3 * GAP_S)
+    plans = await rows(house, review_plans)
+    assert [(row["state"], row["cuts"]) for row in plans] == [("done", 6), ("refused", 4)]
+    assert len(await rows(house, cuts)) == 2
+    await house.store.close()
