@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
+from api import kill_switch
 from api.cashier import reconcile
 from api.house import House
 from api.looking import Looked
@@ -94,6 +95,7 @@ async def begin(house: House, correlation_id: str, actor: str) -> Sight:
     Plans whose time is over are closed; whom a guard held back that is open again is looked at.
     """
     limits = house.settings.limits
+    await kill_switch.follow_file(house)
     async with house.uow(actor, correlation_id) as uow:
         await guard_rows.count_active(uow.connection)
         sight = await uow.sight()

@@ -21,6 +21,7 @@ from api import (
     billing_run,
     credit,
     drip,
+    kill_switch,
     listings,
     payment_receipts,
     quota,
@@ -70,6 +71,7 @@ async def run(house: House, stop: asyncio.Event) -> None:
             group.create_task(LetterWriter(house).run(stop))
             if not house.clock.manual:
                 group.create_task(drip.run(house, stop))
+            group.create_task(kill_switch.follow(house, stop))
             group.create_task(_beat(house, stop))
             group.create_task(lead(house, stop))
     finally:

@@ -196,6 +196,9 @@ class SwitchAnswer(BaseModel):
     lifted_at: datetime | None
     lifted_by: str | None
     lifted_because: str | None
+    file_stands: bool = Field(
+        default=False, description="the file of this machine, which needs no database, stands too"
+    )
 
 
 class SwitchPut(SwitchAnswer):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AfterValidator
-from sqlalchemy import select
+from sqlalchemy import and_, literal, select
 
 from api import guards, kill_switch
 from api.guard_words import blind_for
@@ -25,8 +25,9 @@ from api.http.guard_models import (
 )
 from api.http.ladder import AcceptLanguage, AskedLang, spoken
 from api.http.lists import listed, unknown
-from api.http.problems import Problem, responses
+from api.http.problems import Problem, conflict, responses
 from api.http.security import Caller, require
+from api.kill_switch import EVERYTHING
 from api.operators import Permission
 from api.store import book_rows, guard_rows, listing, plan_rows
 from api.store.guard_rows import Place
@@ -46,7 +47,6 @@ Why = Annotated[
 Provider = Annotated[str, Path(pattern="^[a-z0-9_-]{1,64}$")]
 
 _SWITCH = [column for column in kill_switches.c if column.name != "put_wall"]
-EVERYTHING = Place("global")
 
 
 @router.get("/guards", summary="What holds cuts back now")
@@ -120,7 +120,10 @@ async def retire_feed(provider: Provider, body: RetireFeed, caller: Releasing) -
 async def list_switches(
     asked: Annotated[Window, Depends(window)], caller: Reading, on: bool | None = None
 ) -> Page[SwitchAnswer]:
-    query = select(*_SWITCH)
+    # The file stops everything, so it is told of where that switch is.
+    everything = and_(kill_switches.c.scope == "global", kill_switches.c.lifted_at.is_(None))
+    stands = literal(caller.house.switch_file.stands())
+    query = select(*_SWITCH, and_(everything, stands).label("file_stands"))
     if on is not None:
         lifted = kill_switches.c.lifted_at
         query = query.where(lifted.is_(None) if on else lifted.is_not(None))
@@ -164,9 +167,17 @@ async def stop_contract(id: Id, body: SwitchOff, caller: Switching) -> SwitchPut
 @router.delete(
     "/kill-switches/global",
     summary="Let cuts go on: whoever the switch held is looked at again",
-    responses=responses(404),
+    responses=responses(404, 409),
 )
 async def lift_all(reason: Why, caller: Switching) -> SwitchLifted:
+    file = caller.house.switch_file
+    if file.stands():
+        raise conflict(
+            "switch-file-stands",
+            "The kill switch is a file too",
+            f"{file.path} stands on this machine and stops all cuts; run `religa kill-switch lift`"
+            " there, or remove it and ask again",
+        )
     return await _lift(caller, EVERYTHING, reason)
 
 

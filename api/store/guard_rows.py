@@ -73,12 +73,12 @@ update contracts set review_on = :now
 returning id
 """)
 
-_STANDING = text("""
-select id, author, reason, put_at from kill_switches
+_STANDS_THERE = """
+select id from kill_switches
  where lifted_at is null and scope = :scope
    and nas_id is not distinct from :nas_id and contract_id is not distinct from :contract_id
-   for update
-""")
+"""
+_STANDS, _STANDING = text(_STANDS_THERE), text(f"{_STANDS_THERE} for update")
 _PUT = text("""
 insert into kill_switches (scope, nas_id, contract_id, author, reason, put_at, put_wall)
 values (:scope, :nas_id, :contract_id, :author, :reason, :put_at, clock_timestamp())
@@ -192,6 +192,11 @@ async def standing(connection: AsyncConnection, place: Place) -> int | None:
     """The id of the switch that is on there, locked; None: none is."""
     found = (await connection.execute(_STANDING, place._asdict())).one_or_none()
     return None if found is None else int(found.id)
+
+
+async def stands(connection: AsyncConnection, place: Place) -> bool:
+    """Whether a switch is on there, as far as one can say without waiting for anybody."""
+    return (await connection.execute(_STANDS, place._asdict())).first() is not None
 
 
 async def put(
