@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from api import (
     billing_run,
+    book_check,
     credit,
     drip,
     kill_switch,
@@ -109,6 +110,7 @@ async def _scheduled(
     if not house.clock.manual:
         scheduler.add_job(_review, "interval", seconds=30, args=[house], next_run_time=_now())
         scheduler.add_job(_remind, "interval", seconds=60, args=[house], next_run_time=_now())
+        scheduler.add_job(_check_books, "interval", minutes=10, args=[house])
     scheduler.add_job(_receipts, "interval", seconds=10, args=[house], next_run_time=_now())
     if house.settings.billing != "off" and not house.clock.manual:
         scheduler.add_job(_bill, "interval", minutes=10, args=[house], next_run_time=_now())
@@ -133,6 +135,11 @@ async def _scheduled(
 async def _review(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
         await review.run(house, None, uuid4().hex, "schedule", patience_s=0.0)
+
+
+async def _check_books(house: House) -> None:
+    with contextlib.suppress(DatabaseAway):
+        await book_check.check_nightly(house)
 
 
 async def _bill(house: House) -> None:

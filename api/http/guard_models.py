@@ -213,6 +213,9 @@ class FeedAnswer(BaseModel):
     provider: str
     heard_at: datetime
     stale: bool
+    set_up: bool = Field(
+        description="this server asks it; one that is not asked any more is to be retired"
+    )
 
 
 class SwitchFileAnswer(BaseModel):
@@ -267,6 +270,7 @@ class GuardsAnswer(BaseModel):
                             "provider": "pix",
                             "heard_at": "2026-09-18T03:10:00-03:00",
                             "stale": True,
+                            "set_up": True,
                         }
                     ],
                 }

@@ -91,6 +91,7 @@ async def read_guards(
                 provider=name,
                 heard_at=at.astimezone(zone),
                 stale=_age(sight.now, at) > limits.feed_age_max,
+                set_up=name in caller.house.providers,
             )
             for name, at in sorted(sight.heard_at.items())
         ],
