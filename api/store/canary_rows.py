@@ -49,6 +49,7 @@ select contract_id, sign from first_cuts f, lateral (
     select from holds h where h.contract_id = f.contract_id and h.placed_at > f.at)
 ) as signs order by contract_id, sign
 """)  # noqa: S608 -- no text but our own constants
+_REST_OF = text("select id from review_plans where rest_of = :plan_id")
 _SET = text("update review_plans set canary = :canary where id = :plan_id")
 _TAKE_REST = text("""
 with rest as (
@@ -92,6 +93,12 @@ async def signs(connection: AsyncConnection, plan_id: int) -> Sequence[tuple[int
 async def passed(connection: AsyncConnection, plan_id: int) -> None:
     """Nobody did: the rest may be cut."""
     await connection.execute(_SET, {"plan_id": plan_id, "canary": "passed"})
+
+
+async def rest_of(connection: AsyncConnection, plan_id: int) -> int | None:
+    """The plan of what was left of a stopped one; None: it was not stopped."""
+    found: int | None = await connection.scalar(_REST_OF, {"plan_id": plan_id})
+    return found
 
 
 async def stop(connection: AsyncConnection, plan_id: int) -> Sequence[Row[Any]]:

@@ -97,27 +97,34 @@ async def test_cuts_have_a_pace_and_go_on_after_a_stop(house: House) -> None:
     assert {row["level"] for row in await rows(house, contracts)} == {"walled"}
 
 
-async def test_after_the_first_cuts_real_minutes_pass(database_url: str, tmp_path: Path) -> None:
+async def test_after_the_first_cuts_real_minutes_pass(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drip, "LOOK_EVERY_S", 0.05)
     house = await _six(database_url, tmp_path, cuts_canary=2)
-    ran = await review.run(house, None, "c", "test", patience_s=1.0)
-    assert (len(ran.changes), ran.waiting) == (2, COUNT - 2)
-    (plan,) = await rows(house, review_plans)
-    left = plan["canary_until"] - house.clock.now()
+    running = asyncio.create_task(review.run(house, None, "c", "test"))
+    deadline = time.monotonic() + 20
+    while (plans := await rows(house, review_plans)) == [] or plans[0]["canary"] is None:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    left = plans[0]["canary_until"] - house.clock.now()
     assert timedelta(minutes=4) < left <= timedelta(minutes=5)
-    # The worker does not make them either; one who complains stops them while it waits.
+    # Nobody makes the others meanwhile; one who complains stops them, and whoever waits is told.
     await _worker(house, 3 * GAP_S)
-    assert len(await rows(house, cuts)) == 2
-    cut = (await rows(house, cuts))[0]["contract_id"]
+    made = await rows(house, cuts)
+    assert (len(made), running.done()) == (2, False)
     async with house.uow("ana", "hold") as uow:
         await uow.connection.execute(
             text(
                 "insert into holds (contract_id, author, reason, placed_at, expires_at)"
                 " values (:id, 'ana', 'reclama', now(), now() + interval '1 day')"
             ),
-            {"id": cut},
+            {"id": made[0]["contract_id"]},
         )
-    await _worker(house, 3 * GAP_S)
+    ran = await running
     plans = await rows(house, review_plans)
     assert [(row["state"], row["cuts"]) for row in plans] == [("done", 6), ("refused", 4)]
+    assert (len(ran.changes), ran.waiting) == (2, 0)
+    assert (ran.plan_id, ran.flaws) == (plans[1]["id"], ("canary",))
     assert len(await rows(house, cuts)) == 2
     await house.store.close()
