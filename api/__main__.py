@@ -19,7 +19,14 @@ app = typer.Typer(
 )
 token = typer.Typer(no_args_is_help=True, help="API tokens.")
 simulate = typer.Typer(no_args_is_help=True, help="Stand-ins for rehearsal and tests.")
+switch = typer.Typer(
+    no_args_is_help=True,
+    help="Stop every cut at once, with or without the database; restores go on. The switch is a row"
+    " of the database and the file `cuts-off` in RELIGA_DATA_DIR: on each machine that has a worker"
+    " the file alone does, also one that was made with `touch`.",
+)
 app.add_typer(token, name="token")
+app.add_typer(switch, name="kill-switch")
 app.add_typer(simulate, name="simulate")
 
 WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
@@ -142,6 +149,37 @@ def token_create(
     _run("token", lambda settings: create_token(settings, role, name))
 
 
+Reason = Annotated[str, typer.Option(help="why; kept, and shown with the switch")]
+ByWhom = Annotated[str, typer.Option(help="whose hand; shown in the audit log")]
+
+
+@switch.command("put")
+def switch_put(reason: Reason, name: ByWhom = "cli") -> None:
+    """No cut is decided or sent any more, within a second; what reached no line is taken back.
+
+    The file is written first, so that it works with the database down; then it says so.
+    """
+    from api.switching import put
+
+    _run("kill-switch", lambda settings: put(settings, reason, name))
+
+
+@switch.command("lift")
+def switch_lift(reason: Reason, name: ByWhom = "cli") -> None:
+    """Let cuts go on: the file is removed, the database's switch lifted. Exit status 1: not yet."""
+    from api.switching import lift
+
+    _run("kill-switch", lambda settings: lift(settings, reason, name))
+
+
+@switch.command("show")
+def switch_show() -> None:
+    """Show this machine's file and every switch of the database that is on."""
+    from api.switching import show
+
+    _run("kill-switch", show)
+
+
 @app.command()
 def explain(
     contract: Annotated[int, typer.Argument(help="contract id")],
@@ -181,11 +219,17 @@ def bill(
 
 
 @app.command()
-def verify() -> None:
-    """Recompute ledger, rows of money, audit chain and decisions; exit status 1 on a difference."""
+def verify(
+    scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
+) -> None:
+    """Recompute ledger, rows of money, audit chain and decisions; exit status 1 on a difference.
+
+    What it finds is kept (`GET /guards`): with a difference nobody is cut until a later run finds
+    none. The worker does it every night.
+    """
     from api.commands import verify as work
 
-    _run("verify", work)
+    _run("verify", lambda settings: work(settings, scheduled))
 
 
 @simulate.command("nas")

@@ -4,6 +4,7 @@ Each imports what it runs: on a small machine imports are most of what a short c
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
@@ -160,12 +161,14 @@ async def bill(settings: Settings, until: date) -> int:
     return 1 if ran.failed else 0
 
 
-async def verify(settings: Settings) -> int:
-    """Print every difference; 1 if there is one."""
-    from api.verify import verify as recompute
+async def verify(settings: Settings, scheduled: bool) -> int:
+    """Print every difference; 1 if there is one. It is kept: with differences nobody is cut."""
+    from api.book_check import SCHEDULED, check
 
-    async with _house(settings) as house, house.store.reading() as connection:
-        differences = await recompute(house, connection)
+    if scheduled:
+        os.nice(10)
+    async with _house(settings) as house:
+        differences = await check(house, SCHEDULED if scheduled else "cli")
     for difference in differences:
         typer.echo(difference, err=True)
     typer.echo(f"{len(differences)} differences" if differences else "all as recorded")

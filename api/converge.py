@@ -84,6 +84,7 @@ class Converger:
         self._house = house
         self._client = client
         self._owner = owner
+        self._file = house.switch_file
         self._lanes: dict[int, Lane] = {}
 
     async def converge(self, held: Held) -> None:
@@ -115,8 +116,9 @@ class Converger:
         """The claim as it stands now (invariant A6); False: there is nothing left to do."""
         async with self._uow() as uow:
             found = await claims.read(uow.connection, self._owner, [held.claim.session_id])
-            # A kill switch stops a cut up to the moment before it is sent.
-            if not found or found[0].stopped:
+            # A kill switch stops a cut up to the moment before it is sent; its file is looked for
+            # last of all.
+            if not found or found[0].stopped or (found[0].cut and self._file.stands()):
                 await claims.release(uow.connection, self._owner, [held.claim.session_id])
                 return False
         held.replace(found[0])

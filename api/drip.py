@@ -1,25 +1,24 @@
 """Making planned cuts: one at a time, at a pace, each after a last look under its account's lock.
 
 Rows of plans are the queue, so a run that is cut short goes on where it was. A payment that came
-meanwhile wins, as do a promise, a hold, a kill switch and a guard that closed.
+meanwhile wins, as do a promise, a hold, a kill switch and a guard that closed. A plan's first cuts
+go alone (`api.canary`).
 """
 
 import asyncio
 import logging
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from api.guards import identity
+from api import canary
+from api.guards import identity, looked_at
 from api.house import House
 from api.looking import Looked, changes, cut_ids, judge, without
-from api.store import guard_rows, plan_rows
+from api.store import plan_rows
 from api.store.plan_rows import NextCut
 from api.store.uow import DatabaseAway, Uow
 from api.waiting import wait_for, wait_for_either
-from billing.access import Level
 from billing.guard import bars
 
 LOOK_EVERY_S = 5.0
@@ -78,6 +77,7 @@ async def _turn(house: House, plan_id: int | None, made: list[Looked]) -> float 
     try:
         async with house.uow("drip", "drip") as uow:
             await plan_rows.lock_plans(uow.connection, plan_rows.CUTS_LOCK)
+            watch_s = await canary.look(house, uow)
             if gap_s:
                 since_s = await plan_rows.since_last_cut_s(uow.connection)
                 if since_s is not None and since_s < gap_s:
@@ -86,7 +86,8 @@ async def _turn(house: House, plan_id: int | None, made: list[Looked]) -> float 
             if cut is None:
                 for ended in await plan_rows.end_plans(uow.connection):
                     await uow.audit("review.done", f"review:{ended}", {})
-                return None
+                # In rehearsal a watch ends by a move of the clock, not by waiting for it.
+                return None if watch_s is None or gap_s == 0.0 else min(watch_s, LOOK_EVERY_S)
             uow.actor, uow.correlation_id = cut.actor, cut.correlation_id
             done = await _cut(house, uow, cut)
     except (IntegrityError, DataError, LookupError, ValueError) as error:
@@ -105,11 +106,9 @@ async def _turn(house: House, plan_id: int | None, made: list[Looked]) -> float 
 async def _cut(house: House, uow: Uow, cut: NextCut) -> Looked | None:
     """Look once more, under the account's lock; the cut if it was made."""
     before = await uow.account(cut.subscriber_id)
-    sight = await guard_rows.sight(uow.connection, uow.clock.now())
-    limits = house.settings.limits
-    desk = await uow.desk_with(bars(sight, limits, released=cut.released))
+    desk = await uow.desk_with(bars(await uow.sight(), uow.limits, released=cut.released))
     after, facts = await judge(uow, before, desk)
-    planned = _planned(await plan_rows.read_row(uow.connection, cut.plan_id, cut.contract_id))
+    planned = looked_at(await plan_rows.read_row(uow.connection, cut.plan_id, cut.contract_id))
     mine = frozenset({cut.contract_id})
     found = cut_ids(before, after)
     # What happened to the others stands; only their cuts wait for a plan of their own.
@@ -130,27 +129,8 @@ async def _cut(house: House, uow: Uow, cut: NextCut) -> Looked | None:
     await plan_rows.mark_row(uow.connection, cut, state, outcome)
     if now_cut is None:
         return None
+    await canary.begin(house, uow, cut.plan_id)
     return replace(now_cut, subscriber=planned.subscriber, nas=planned.nas, region=planned.region)
-
-
-def _planned(row: "Row[Any]") -> Looked:
-    """A row of a plan, as it was planned."""
-    return Looked(
-        contract_id=row.contract_id,
-        subscriber_id=row.subscriber_id,
-        before=Level(row.before),
-        after=Level(row.after),
-        reason=row.reason,
-        counted_cents=row.counted_cents,
-        invoice_ids=tuple(row.invoice_ids),
-        notice_id=row.notice_id,
-        policy=row.policy,
-        policy_version=row.policy_version,
-        review_on=row.review_on,
-        subscriber=row.subscriber,
-        region=row.region,
-        nas=row.nas,
-    )
 
 
 async def _listen(house: House, woken: asyncio.Event) -> None:

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 LEASE_S = 10.0
 RENEW_EVERY_S = 3.0
 SWEEP_EVERY_S = 2.0
+LOOK_FOR_FILE_EVERY_S = 0.2
 # A sweep over very many sessions takes at most this share of the time.
 SWEEP_SHARE = 0.05
 
@@ -58,6 +59,7 @@ class Enforcer:
         loop = asyncio.get_running_loop()
         wake = asyncio.Event()
         listener = asyncio.create_task(self._listen(wake))
+        watcher = asyncio.create_task(self._watch_file())
         try:
             while not stop.is_set():
                 wake.clear()
@@ -74,8 +76,9 @@ class Enforcer:
                     continue
                 await wait_for_either(wake, stop, max(0.0, self._sweep_at - loop.time()))
         finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            for task in (listener, watcher):
+                task.cancel()
+            await asyncio.gather(listener, watcher, return_exceptions=True)
             await self._let_go()
 
     async def converge_contract(self, contract_id: int) -> None:
@@ -110,6 +113,16 @@ class Enforcer:
             else:
                 self._woken.add(int(payload))
             wake.set()
+
+    async def _watch_file(self) -> None:
+        """Cuts that wait for an answer are not sent again once the file stands, database or not."""
+        file = self._house.switch_file
+        while True:
+            if file.stands():
+                for held in self._held.values():
+                    if held.claim.cut:
+                        held.reconsider()
+            await asyncio.sleep(LOOK_FOR_FILE_EVERY_S)
 
     async def _look_at(self, contract_ids: Collection[int]) -> None:
         async with self._uow() as uow:

@@ -9,16 +9,30 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
+from sqlalchemy import Row
+
+from api import kill_switch
 from api.cashier import reconcile
 from api.house import House
 from api.looking import Looked
-from api.store import guard_rows, plan_rows, review_rows
+from api.store import guard_counts, guard_rows, plan_rows, review_rows
 from api.store.uow import Uow
+from billing.access import Level
 from billing.calendar import ONE_DAY, day_start, zone_of
-from billing.guard import RELEASABLE, Flaw, Sight, blindness, flaws, sweep_max
+from billing.guard import (
+    RELEASABLE,
+    Flaw,
+    Sight,
+    blindness,
+    crowded,
+    flaws,
+    nas_max,
+    sweep_bound,
+)
 
 PEOPLE = 2
 _CLOCK = frozenset({Flaw.CLOCK_AHEAD, Flaw.CLOCK_BACK})
@@ -52,6 +66,21 @@ class ReleaseRefused(ValueError):
     """A plan that cannot be released so, and what to do."""
 
 
+class Sign(NamedTuple):
+    """What one of a plan's first cuts brought at once: payment, promise, dispute or hold."""
+
+    contract_id: int
+    sign: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Of which plan this is the rest, and what stopped that one."""
+
+    plan_id: int
+    signs: tuple[Sign, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """What the guards made of a plan; no flaws: its cuts are made one by one."""
@@ -66,15 +95,16 @@ async def begin(house: House, correlation_id: str, actor: str) -> Sight:
     Plans whose time is over are closed; whom a guard held back that is open again is looked at.
     """
     limits = house.settings.limits
+    await kill_switch.follow_file(house)
     async with house.uow(actor, correlation_id) as uow:
         await guard_rows.count_active(uow.connection)
-        sight = await guard_rows.sight(uow.connection, uow.clock.now())
+        sight = await uow.sight()
     if Flaw.STALE_FEED in blindness(sight, limits):
         # In rehearsal time jumps ahead of the schedule that asks; in real time it may be back.
         await reconcile(house)
     async with house.uow(actor, correlation_id) as uow:
         now = uow.clock.now()
-        sight = await guard_rows.sight(uow.connection, now)
+        sight = await uow.sight()
         blind = blindness(sight, limits)
         closed = await plan_rows.settle_plans(uow.connection, now, sees=not blind)
         for plan_id in closed:
@@ -82,7 +112,7 @@ async def begin(house: House, correlation_id: str, actor: str) -> Sight:
         if not blind:
             await guard_rows.keep_seen(uow.connection, now)
             if closed:
-                sight = await guard_rows.sight(uow.connection, now)
+                sight = await uow.sight()
             if not sight.plan_waits:
                 await guard_rows.look_again(uow.connection, ("guard", "stale_feed"), now)
     return sight
@@ -102,18 +132,17 @@ async def plan_cuts(
         # Two sweeps at once count each other.
         await plan_rows.lock_plans(uow.connection, plan_rows.PLANS_LOCK)
         now = uow.clock.now()
-        sight = await guard_rows.sight(uow.connection, now)
+        told = await _told(uow, cuts)
+        sight = await with_counts(uow, await uow.sight(), told)
         # What is planned and still waits its turn counts as made.
         waiting = await plan_rows.waiting_cuts(uow.connection)
         counted = replace(sight, cuts_in_window=sight.cuts_in_window + waiting)
-        found = flaws(len(cuts), counted, limits)
-        told = await _told(uow, cuts)
+        found = flaws(len(cuts), counted, limits, cuts_on(told))
         plan_id = await keep(
             uow,
             told,
             "refused" if found else "running",
             sight,
-            sweep_max(sight.active, limits),
             flaws=found,
             expires_at=now + timedelta(minutes=house.settings.release_minutes),
         )
@@ -121,15 +150,20 @@ async def plan_cuts(
         if found:
             names = [flaw.value for flaw in found]
             await uow.audit("review.refused", f"review:{plan_id}", {**data, "flaws": names})
-            # Off the schedule until tomorrow, unless a guard opens before.
-            tomorrow = day_start(now.date() + ONE_DAY, zone_of(now))
-            reason = "stale_feed" if set(found) == {Flaw.STALE_FEED} else "guard"
-            await plan_rows.hold_back(uow.connection, plan_id, reason, now, tomorrow)
+            await put_off(uow, plan_id, found)
             log.error("plan %d of %d cuts is refused: %s", plan_id, len(cuts), ", ".join(names))
         else:
             await uow.audit("review.planned", f"review:{plan_id}", data)
             uow.notify("religa_cuts", str(plan_id))
     return Decided(plan_id, found)
+
+
+async def put_off(uow: Uow, plan_id: int, found: Sequence[Flaw]) -> None:
+    """Take a refused plan's contracts off the schedule until tomorrow, or until a guard opens."""
+    now = uow.clock.now()
+    tomorrow = day_start(now.date() + ONE_DAY, zone_of(now))
+    reason = "stale_feed" if set(found) == {Flaw.STALE_FEED} else "guard"
+    await plan_rows.hold_back(uow.connection, plan_id, reason, now, tomorrow)
 
 
 async def release(
@@ -161,7 +195,7 @@ async def release(
         raise ReleaseRefused(
             f"this is not the hash of review {plan_id}; read it again and look at its rows"
         )
-    blind = blindness(await guard_rows.sight(uow.connection, now), house.settings.limits)
+    blind = blindness(await uow.sight(), house.settings.limits)
     lasting = [flaw for flaw in blind if flaw not in RELEASABLE]
     if lasting:
         raise ReleaseRefused(
@@ -191,12 +225,14 @@ async def keep(
     rows: Sequence[Looked],
     state: str,
     sight: Sight,
-    cuts_max: int,
     *,
     flaws: Iterable[Flaw] = (),
     expires_at: datetime | None = None,
+    stopped: Stopped | None = None,
 ) -> int:
-    """Keep a plan whole: every row, the totals, the hash; its id."""
+    """Keep a plan whole: every row, the totals, the bounds, the hash; its id."""
+    cuts_max, by = sweep_bound(sight.active, uow.limits, sight.weekday_cuts)
+    over = crowded(cuts_on(rows), sight.contracts_on, uow.limits)
     plan_id = await plan_rows.insert_plan(
         uow.connection,
         {
@@ -208,9 +244,13 @@ async def keep(
             "cuts": sum(row.is_cut for row in rows),
             "active": sight.active,
             "cuts_max": cuts_max,
+            "cuts_max_by": by.value,
+            "crowded": [asdict(nas) for nas in over],
             "flaws": [flaw.value for flaw in flaws],
             "totals": totals(rows),
             "expires_at": expires_at if state == "refused" else None,
+            "rest_of": stopped and stopped.plan_id,
+            "signs": [sign._asdict() for sign in stopped.signs] if stopped else [],
         },
     )
     row_state = "waiting" if state == "running" else "shown"
@@ -267,9 +307,56 @@ def totals(rows: Iterable[Looked]) -> dict[str, object]:
     }
 
 
+def cuts_on(rows: Iterable[Looked]) -> dict[str, int]:
+    """How many cuts by NAS; a line that never was on one is in none."""
+    return dict(Counter(row.nas for row in rows if row.is_cut and row.nas))
+
+
+async def with_counts(uow: Uow, sight: Sight, rows: Iterable[Looked]) -> Sight:
+    """The same sight with what is counted for a plan alone.
+
+    Of a NAS with fewer cuts than every NAS may have nothing need be known.
+    """
+    limits = uow.limits
+    names = [nas for nas, cuts in cuts_on(rows).items() if cuts > nas_max(0, limits)]
+    return replace(
+        sight,
+        weekday_cuts=await usual(uow),
+        contracts_on=await guard_counts.contracts_on(uow.connection, names),
+    )
+
+
+async def usual(uow: Uow) -> tuple[int, ...]:
+    """What sweeps cut on the last days of this weekday."""
+    now = uow.clock.now()
+    return await guard_counts.weekday_cuts(
+        uow.connection, now, str(zone_of(now)), uow.limits.usual_of
+    )
+
+
 async def _told(uow: Uow, rows: Sequence[Looked]) -> list[Looked]:
     known = await review_rows.context(uow.connection, [row.contract_id for row in rows])
     return [row.told(known[row.contract_id]) for row in rows]
+
+
+def looked_at(row: "Row[Any]") -> Looked:
+    """A row of a plan, as it was planned."""
+    return Looked(
+        contract_id=row.contract_id,
+        subscriber_id=row.subscriber_id,
+        before=Level(row.before),
+        after=Level(row.after),
+        reason=row.reason,
+        counted_cents=row.counted_cents,
+        invoice_ids=tuple(row.invoice_ids),
+        notice_id=row.notice_id,
+        policy=row.policy,
+        policy_version=row.policy_version,
+        review_on=row.review_on,
+        subscriber=row.subscriber,
+        region=row.region,
+        nas=row.nas,
+    )
 
 
 def _row(plan_id: int, row: Looked, state: str) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from api.clock import Clock
 from api.store.secrets import SecretBox
 from api.store.uow import Store, Uow
+from api.switch_file import SwitchFile
 from billing.calendar import Calendar
 from billing.payments.provider import PaymentProvider
 from config.settings import Settings
@@ -26,6 +27,11 @@ class House:
         """The holidays that bind this provider and the banks."""
         return self.load_calendar()
 
+    @property
+    def switch_file(self) -> SwitchFile:
+        """The kill switch of this machine, which needs no database."""
+        return SwitchFile(self.settings.data_dir)
+
     def uow(self, actor: str, correlation_id: str) -> "Uow":
         """One transaction: commits as the block ends, rolls back if it raises."""
         return Uow(
@@ -35,4 +41,5 @@ class House:
             actor,
             correlation_id,
             self.settings.limits,
+            self.switch_file.stands,
         )

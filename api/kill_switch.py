@@ -3,20 +3,30 @@
 Put, a switch is a bar on every account that is read from then on, the enforcer sends no cut under
 it, and cuts that were decided and have reached no line are taken back, so that a redial does not
 bring them either. Lifted, whoever it held is looked at again.
+
+The switch of everything is a file too (`api.switch_file`), which needs no database. Where it stands
+it is put in the database as well, so that other machines follow it.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass
+from uuid import uuid4
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.house import House
 from api.store import guard_rows, plan_rows
 from api.store.guard_rows import Place, Unsent
 from api.store.rungs import read_rungs
-from api.store.uow import Uow
+from api.store.uow import DatabaseAway, Uow
+from api.waiting import wait_for
 from billing.payer import Refused
 from billing.taken_back import take_back
 
 CHANNEL = "religa_switches"
+EVERYTHING = Place("global")
+LOOK_FOR_FILE_EVERY_S = 0.5
 # Payers who are locked together.
 AT_ONCE = 100
 
@@ -65,6 +75,32 @@ async def lift(uow: Uow, place: Place, reason: str) -> int:
     await uow.audit("kill_switch.lifted", f"kill_switch:{standing}", told)
     uow.notify(CHANNEL, "off")
     return looked
+
+
+async def follow(house: House, stop: asyncio.Event) -> None:
+    """While this machine's file stands, see that the database says the same, until told to stop."""
+    while not stop.is_set():
+        try:
+            await follow_file(house)
+        except (DatabaseAway, SQLAlchemyError, NotSwitched) as error:
+            log.warning("cuts are off by %s alone: %s", house.switch_file.path, error)
+        await wait_for(stop, LOOK_FOR_FILE_EVERY_S)
+
+
+async def follow_file(house: House) -> bool:
+    """Put in the database what this machine's file says; whether that is new there."""
+    note = house.switch_file.read()
+    if note is None:
+        return False
+    correlation_id, actor = uuid4().hex, note.author or house.switch_file.path.name
+    async with house.uow(actor, correlation_id) as uow:
+        if await guard_rows.stands(uow.connection, EVERYTHING):
+            return False
+        made = await put(uow, EVERYTHING, note.reason or f"{house.switch_file.path.name}: arquivo")
+    if made.new:
+        log.warning("cuts are off: %s stands", house.switch_file.path)
+        await take_back_unsent(house, EVERYTHING, correlation_id, actor)
+    return made.new
 
 
 async def take_back_unsent(house: House, place: Place, correlation_id: str, actor: str) -> int:

@@ -12,12 +12,12 @@ from api.house import House
 from api.known import Known
 from api.looking import Looked, everything, judge
 from api.review import BATCH
-from api.store import guard_rows, plan_rows, review_rows
+from api.store import plan_rows, review_rows
 from api.store.review_rows import Context
 from api.store.uow import Uow
 from billing.access import Level
 from billing.account import Account
-from billing.guard import Flaw, Sight, flaws, sweep_max
+from billing.guard import Bound, Flaw, Sight, flaws, sweep_bound
 from billing.ladder import Bar, Verdict, decide
 from billing.payer import Contract, Desk
 from billing.standing import policy_of, situation_of
@@ -33,6 +33,7 @@ class Preview:
     sight: Sight
     flaws: tuple[Flaw, ...]
     cuts_max: int
+    cuts_max_by: Bound
 
     @property
     def changes(self) -> list[Looked]:
@@ -50,7 +51,7 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
     rows: list[Looked] = []
     after = 0
     async with house.uow("review", "preview") as uow:
-        sight = await guard_rows.sight(uow.connection, uow.clock.now())
+        sight = await uow.sight()
     standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
     while contract_ids is None or contract_ids:
         async with house.uow("review", "preview") as uow:
@@ -61,17 +62,18 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
             found = await review_rows.due(uow.connection, desk.now, contract_ids, payers)
             rows += await _told(uow, desk, found)
             after = payers[-1]
+    async with house.uow("review", "preview") as uow:
+        sight = await guards.with_counts(uow, sight, rows)
     limits = house.settings.limits
-    cuts = sum(row.is_cut for row in rows)
-    return Preview(tuple(rows), sight, flaws(cuts, sight, limits), sweep_max(sight.active, limits))
+    refused = flaws(sum(row.is_cut for row in rows), sight, limits, guards.cuts_on(rows))
+    most, by = sweep_bound(sight.active, limits, sight.weekday_cuts)
+    return Preview(tuple(rows), sight, refused, most, by)
 
 
 async def keep(uow: Uow, found: Preview) -> int:
     """Keep a preview for a day, to be read page by page; its id."""
     await plan_rows.forget_previews(uow.connection)
-    return await guards.keep(
-        uow, found.rows, "preview", found.sight, found.cuts_max, flaws=found.flaws
-    )
+    return await guards.keep(uow, found.rows, "preview", found.sight, flaws=found.flaws)
 
 
 async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[Looked]:

@@ -22,7 +22,7 @@ from api.enforce import Enforcer
 from api.house import House
 from api.listing_letters import LetterWriter
 from api.messenger import Messenger
-from api.store import queues
+from api.store import canary_rows, queues
 from api.store.claims import STOPPED
 from api.waiting import wait_for
 
@@ -47,7 +47,8 @@ select (select count(*) from payment_notices
                          'removal_awaiting')
            and next_attempt_wall <= clock_timestamp())
      + (select count(*) from contracts
-         where review_on <= cast(:now as timestamptz))
+         where review_on <= cast(:now as timestamptz)
+           and id not in (select contract_id from review_rows where state = 'waiting'))
      + (select count(*) from sessions s join contracts c on c.id = s.contract_id
          where s.stopped_at is null
            and (s.applied_generation < c.generation and not {STOPPED}
@@ -95,6 +96,7 @@ class ClockMover:
                         await reminding.next_at(self._house, connection),
                         await surveys.next_at(self._house, connection),
                         await listings.next_at(self._house, connection),
+                        await canary_rows.next_end(connection),
                     ]
                     due = min(filter(None, instants), default=None)
                 if due is None or due > to:

@@ -21,13 +21,15 @@ from api.batches import few_collections, together
 from api.house import House
 from api.known import Known, Numbers
 from api.looking import Looked, changes, cut_ids, judge, only, without
-from api.store import bulk_looks, review_rows
+from api.store import bulk_looks, canary_rows, review_rows
+from api.store.guard_tables import review_rows as review_rows_table
 from api.store.policies import next_rules_on, tell_of_new_rules
 from api.store.tables import contracts
 from api.store.uow import Uow
 from billing.account import Account
 from billing.calendar import day_start
 from billing.events import Fact, NoticeDrawn
+from billing.guard import Flaw
 from billing.ladder import Bar
 from billing.quiet import Quiet
 
@@ -45,8 +47,9 @@ log = logging.getLogger(__name__)
 class ReviewRun:
     """What a run did. `failed` are the subscribers whose account could not be judged or saved.
 
-    `plan_id` is of its cuts; None: there were none. With `flaws` the guards refused them all;
-    else `waiting` of them are still to be made, at their pace.
+    `plan_id` is of its cuts; None: there were none. With `flaws` the guards refused them all, or,
+    if the first of them brought a sign (`canary`), the rest, whose plan it is then; else `waiting`
+    of them are still to be made, at their pace.
     """
 
     accounts: int
@@ -108,6 +111,11 @@ async def run(
         made, waiting = await drip.make(house, None)
     elif ran.waiting:
         made, waiting = await drip.make(house, ran.plan_id, patience_s)
+    if ran.plan_id is not None and not ran.flaws:
+        async with house.store.reading() as connection:
+            rest = await canary_rows.rest_of(connection, ran.plan_id)
+        if rest is not None:
+            ran = replace(ran, plan_id=rest, flaws=(Flaw.CANARY.value,))
     await rescinding.enact(house, correlation_id, actor)
     told = sorted((*ran.changes, *made), key=lambda item: (item.subscriber_id, item.contract_id))
     return replace(ran, changes=tuple(told), waiting=waiting)
@@ -153,7 +161,10 @@ async def sweep(
 
 async def next_due(connection: AsyncConnection) -> datetime | None:
     """The earliest instant at which a contract is due for a look."""
-    earliest: datetime | None = await connection.scalar(select(func.min(contracts.c.review_on)))
+    # Whose cut is planned already waits for something else.
+    planned = select(review_rows_table.c.contract_id).where(review_rows_table.c.state == "waiting")
+    query = select(func.min(contracts.c.review_on)).where(contracts.c.id.not_in(planned))
+    earliest: datetime | None = await connection.scalar(query)
     return earliest
 
 

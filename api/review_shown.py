@@ -1,15 +1,20 @@
 """What `religa review` prints: a table for people, JSON lines for programs."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 from uuid import uuid4
 
 import typer
 
 from api import guards, previewing, review
 from api.explain import reason_text
+from api.guard_words import refusals
 from api.house import House
 from api.looking import Looked
+from api.store import plan_rows
+from billing.guard import crowded
 
 _WIDTHS = (10, 24, 12, 12, 17, 11, 40)
 _HEAD = ("contract", "subscriber", "region", "nas", "level", "cents", "why")
@@ -20,6 +25,15 @@ async def show_preview(house: House, *, as_json: bool) -> int:
     found = await previewing.preview(house, None)
     _show(found.rows, as_json=as_json)
     flaws = [flaw.value for flaw in found.flaws]
+    over = crowded(guards.cuts_on(found.rows), found.sight.contracts_on, house.settings.limits)
+    plan = {
+        "flaws": flaws,
+        "cuts": sum(row.is_cut for row in found.rows),
+        "cuts_max": found.cuts_max,
+        "cuts_max_by": found.cuts_max_by.value,
+        "crowded": [asdict(nas) for nas in over],
+        "signs": [],
+    }
     counted = guards.totals(found.rows)
     if as_json:
         hashed = guards.plan_hash(found.rows).hex()
@@ -34,9 +48,9 @@ async def show_preview(house: House, *, as_json: bool) -> int:
         typer.echo(
             f"{counted['cuts']} cuts, {counted['restores']} restores,"
             f" {counted['unchanged']} unchanged (dry run);"
-            f" a sweep may cut {found.cuts_max} of {found.sight.active}"
+            f" a sweep may cut {found.cuts_max} of {found.sight.active} ({found.cuts_max_by})"
         )
-    return _refused(flaws)
+    return _refused(plan)
 
 
 async def show_run(house: House, *, as_json: bool) -> int:
@@ -60,14 +74,18 @@ async def show_run(house: House, *, as_json: bool) -> int:
             typer.echo(f"subscriber {payer_id} was not reviewed; the log says why", err=True)
         if ran.flaws:
             typer.echo(f"review {ran.plan_id}: GET /api/v1/reviews/{ran.plan_id}/rows", err=True)
-    return _refused(ran.flaws) or int(bool(ran.failed))
+    if ran.plan_id is None or not ran.flaws:
+        return int(bool(ran.failed))
+    async with house.store.reading() as connection:
+        return _refused(await plan_rows.read_plan(connection, ran.plan_id))
 
 
-def _refused(flaws: Iterable[str]) -> int:
-    names = ", ".join(flaws)
-    if names:
-        typer.echo(f"the guards refuse the cuts: {names}", err=True)
-    return int(bool(names))
+def _refused(plan: Mapping[str, Any]) -> int:
+    if plan["flaws"]:
+        typer.echo(f"the guards refuse the cuts: {', '.join(plan['flaws'])}", err=True)
+    for sentence in refusals("pt-BR", plan):
+        typer.echo(f"- {sentence}", err=True)
+    return int(bool(plan["flaws"]))
 
 
 def _show(rows: Iterable[Looked], *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import uvicorn
 
+from api import kill_switch
 from api.app import create_app
 from api.enforce import Enforcer
 from api.house import House
@@ -32,7 +33,9 @@ async def serve(house: House, stop: asyncio.Event, grace_s: int) -> None:
     )
     serving = asyncio.create_task(server.serve())
     stopped = asyncio.create_task(stop.wait())
+    following = asyncio.create_task(kill_switch.follow(house, stop))
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
+    following.cancel()
     server.should_exit = True
     await serving

@@ -19,8 +19,10 @@ from sqlalchemy import text
 
 from api import (
     billing_run,
+    book_check,
     credit,
     drip,
+    kill_switch,
     listings,
     payment_receipts,
     quota,
@@ -70,6 +72,7 @@ async def run(house: House, stop: asyncio.Event) -> None:
             group.create_task(LetterWriter(house).run(stop))
             if not house.clock.manual:
                 group.create_task(drip.run(house, stop))
+            group.create_task(kill_switch.follow(house, stop))
             group.create_task(_beat(house, stop))
             group.create_task(lead(house, stop))
     finally:
@@ -107,6 +110,7 @@ async def _scheduled(
     if not house.clock.manual:
         scheduler.add_job(_review, "interval", seconds=30, args=[house], next_run_time=_now())
         scheduler.add_job(_remind, "interval", seconds=60, args=[house], next_run_time=_now())
+        scheduler.add_job(_check_books, "interval", minutes=10, args=[house])
     scheduler.add_job(_receipts, "interval", seconds=10, args=[house], next_run_time=_now())
     if house.settings.billing != "off" and not house.clock.manual:
         scheduler.add_job(_bill, "interval", minutes=10, args=[house], next_run_time=_now())
@@ -131,6 +135,11 @@ async def _scheduled(
 async def _review(house: House) -> None:
     with contextlib.suppress(DatabaseAway):
         await review.run(house, None, uuid4().hex, "schedule", patience_s=0.0)
+
+
+async def _check_books(house: House) -> None:
+    with contextlib.suppress(DatabaseAway):
+        await book_check.check_nightly(house)
 
 
 async def _bill(house: House) -> None:

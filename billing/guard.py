@@ -8,8 +8,8 @@ Source: design rule 7.3 and invariants A7, A9 and A11 of the reliability goals. 
 a fault of the judge in Kubernetes' node controller too, and an empty set never means everybody.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -23,34 +23,63 @@ class Flaw(StrEnum):
     """Why a plan is refused.
 
     TOO_MANY: more cuts than one sweep may make. TOO_MANY_TODAY: more than a rolling day may have.
-    PLAN_WAITS: another refused plan waits for its two people. STALE_FEED: a payment provider was
-    not heard of for too long. CLOCK_BACK, CLOCK_AHEAD: the clock is before, or too far past, the
-    last instant that was recorded. CLOCKS_APART: ours and the database's differ. NOT_PRIMARY: the
-    database is a replica or is being recovered.
+    TOO_MANY_ON_NAS: more than one NAS may have in a sweep. CANARY: of the first whom a plan cut
+    somebody paid or complained at once. PLAN_WAITS: another refused plan waits for its two people.
+    STALE_FEED: a payment provider was not heard of for too long. CLOCK_BACK, CLOCK_AHEAD: the clock
+    is before, or too far past, the last instant that was recorded. CLOCKS_APART: ours and the
+    database's differ. NOT_PRIMARY: the database is a replica or is being recovered. BOOKS_DIFFER:
+    the last recomputation of the books found a difference.
     """
 
     TOO_MANY = "too_many"
     TOO_MANY_TODAY = "too_many_today"
+    TOO_MANY_ON_NAS = "too_many_on_nas"
+    CANARY = "canary"
     PLAN_WAITS = "plan_waits"
     STALE_FEED = "stale_feed"
     CLOCK_BACK = "clock_back"
     CLOCK_AHEAD = "clock_ahead"
     CLOCKS_APART = "clocks_apart"
     NOT_PRIMARY = "not_primary"
+    BOOKS_DIFFER = "books_differ"
 
 
-# What two people may answer for: they have seen the plan, and the calendar on the wall.
-RELEASABLE = frozenset(
-    {Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.PLAN_WAITS, Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD}
+# What is wrong with the plan itself: until two people have looked, or its time is over, nobody is
+# cut by another one either.
+OF_THE_PLAN = frozenset(
+    {Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.TOO_MANY_ON_NAS, Flaw.CANARY, Flaw.PLAN_WAITS}
 )
+# What two people may answer for: they have seen the plan, and the calendar on the wall.
+RELEASABLE = OF_THE_PLAN | {Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD}
+
+
+class Bound(StrEnum):
+    """What says how many contracts one sweep may cut.
+
+    SHARE: of the running contracts. USUAL: what the sweeps of this weekday cut. FLOOR: as few as
+    are always let through.
+    """
+
+    SHARE = "share"
+    USUAL = "usual"
+    FLOOR = "floor"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much the guards let through. Shares are basis points of the running contracts."""
+    """How much the guards let through. Shares are basis points of the running contracts.
+
+    Attributes:
+        usual_times: how often the median of the weekday's last sweeps one sweep may be.
+        usual_of: how many of them make a median; with fewer there is none.
+    """
 
     sweep_basis_points: int = 200
     sweep_floor: int = 20
+    usual_times: int = 3
+    usual_of: int = 8
+    nas_basis_points: int = 1_000
+    nas_floor: int = 20
     day_basis_points: int = 500
     day_floor: int = 50
     feed_age_max: timedelta = timedelta(hours=1)
@@ -72,6 +101,10 @@ class Sight:
         cuts_in_window: cuts of all sources in the `WINDOW` before now.
         plan_waits: a plan refused for its size waits to be released or to expire.
         switched_off: the kill switch of all cuts is on.
+        books_differ: the last recomputation of the books found a difference.
+        weekday_cuts: what was cut on each of the last days of this weekday on which a sweep cut
+            anybody, the newest first.
+        contracts_on: running contracts whose lines are on a NAS, or were last.
     """
 
     now: datetime
@@ -83,11 +116,75 @@ class Sight:
     cuts_in_window: int
     plan_waits: bool
     switched_off: bool = False
+    books_differ: bool = False
+    weekday_cuts: tuple[int, ...] = ()
+    contracts_on: Mapping[str, int] = field(default_factory=dict)
 
 
-def sweep_max(active: int, limits: Limits) -> int:
+@dataclass(frozen=True, slots=True)
+class Crowded:
+    """A NAS on which a plan would cut more lines than one sweep may."""
+
+    nas: str
+    cuts: int
+    cuts_max: int
+    contracts: int
+
+
+def sweep_bound(active: int, limits: Limits, weekday_cuts: Sequence[int] = ()) -> tuple[int, Bound]:
+    """How many contracts one sweep may cut, and what says so.
+
+    `max(floor, min(share of the running contracts, 3 x median of the weekday's last eight))`.
+
+    Args:
+        active: running contracts.
+        limits: of the guards.
+        weekday_cuts: as in `Sight`; with fewer than eight the median says nothing.
+    """
+    most, by = active * limits.sweep_basis_points // 10_000, Bound.SHARE
+    last = sorted(weekday_cuts[: limits.usual_of])
+    if len(last) == limits.usual_of:
+        middle = last[(len(last) - 1) // 2] + last[len(last) // 2]
+        usual = limits.usual_times * middle // 2
+        if usual < most:
+            most, by = usual, Bound.USUAL
+    if most <= limits.sweep_floor:
+        most, by = limits.sweep_floor, Bound.FLOOR
+    return most, by
+
+
+def sweep_max(active: int, limits: Limits, weekday_cuts: Sequence[int] = ()) -> int:
     """How many contracts one sweep may cut."""
-    return max(limits.sweep_floor, active * limits.sweep_basis_points // 10_000)
+    return sweep_bound(active, limits, weekday_cuts)[0]
+
+
+def nas_max(contracts: int, limits: Limits) -> int:
+    """How many lines on a NAS with so many contracts one sweep may cut.
+
+    Never fewer than the sweep's own share and floor: who lets a sweep cut half of all lets it cut
+    half of one place.
+    """
+    share = max(limits.nas_basis_points, limits.sweep_basis_points)
+    return max(limits.nas_floor, limits.sweep_floor, contracts * share // 10_000)
+
+
+def crowded(
+    cuts_on: Mapping[str, int], contracts_on: Mapping[str, int], limits: Limits
+) -> tuple[Crowded, ...]:
+    """The NASes on which a plan would cut too many.
+
+    Args:
+        cuts_on: the plan's cuts by NAS; a line that never was on one is in none.
+        contracts_on: as in `Sight`; a NAS that is not in it has no contract but those.
+        limits: of the guards.
+    """
+    found = []
+    for nas, cuts in sorted(cuts_on.items()):
+        contracts = contracts_on.get(nas, cuts)
+        most = nas_max(contracts, limits)
+        if cuts > most:
+            found.append(Crowded(nas, cuts, most, contracts))
+    return tuple(found)
 
 
 def window_max(active: int, limits: Limits) -> int:
@@ -111,18 +208,31 @@ def blindness(sight: Sight, limits: Limits) -> tuple[Flaw, ...]:
         found.append(Flaw.CLOCKS_APART)
     if not sight.primary:
         found.append(Flaw.NOT_PRIMARY)
+    if sight.books_differ:
+        found.append(Flaw.BOOKS_DIFFER)
     return tuple(found)
 
 
-def flaws(cuts: int, sight: Sight, limits: Limits) -> tuple[Flaw, ...]:
-    """Why a plan of so many cuts is refused; empty: it may go on. No cuts, no flaws."""
+def flaws(
+    cuts: int, sight: Sight, limits: Limits, cuts_on: Mapping[str, int] | None = None
+) -> tuple[Flaw, ...]:
+    """Why a plan of so many cuts is refused; empty: it may go on. No cuts, no flaws.
+
+    Args:
+        cuts: of the plan.
+        sight: what the judge can see.
+        limits: of the guards.
+        cuts_on: the plan's cuts by NAS; None: nobody knows where the lines are.
+    """
     if not cuts:
         return ()
     found: list[Flaw] = []
-    if cuts > sweep_max(sight.active, limits):
+    if cuts > sweep_max(sight.active, limits, sight.weekday_cuts):
         found.append(Flaw.TOO_MANY)
     if sight.cuts_in_window + cuts > window_max(sight.active, limits):
         found.append(Flaw.TOO_MANY_TODAY)
+    if crowded(cuts_on or {}, sight.contracts_on, limits):
+        found.append(Flaw.TOO_MANY_ON_NAS)
     if sight.plan_waits:
         found.append(Flaw.PLAN_WAITS)
     return (*found, *blindness(sight, limits))

@@ -97,6 +97,17 @@ class Settings(BaseSettings):
     cuts_sweep_floor: Annotated[int, Field(ge=0)] = 20
     cuts_day_percent: Annotated[int, Field(ge=0, le=100)] = 5
     cuts_day_floor: Annotated[int, Field(ge=0)] = 50
+    # Nor more than so many times what the last eight sweeps of this weekday cut (their median).
+    cuts_usual_times: Annotated[int, Field(ge=1)] = 3
+    # Nor more of any one NAS than this share of its contracts, or the floor if that is more; the
+    # sweep's own share and floor hold for each NAS too.
+    cuts_nas_percent: Annotated[int, Field(ge=0, le=100)] = 10
+    cuts_nas_floor: Annotated[int, Field(ge=0)] = 20
+    # A plan's first so many cuts are made alone; should one of them pay or complain within the
+    # minutes, the rest waits for two people. 0: all are made at once. Minutes empty: five, and none
+    # in rehearsal, where time stands still.
+    cuts_canary: Annotated[int, Field(ge=0)] = 10
+    cuts_canary_minutes: Annotated[int, Field(ge=0)] | None = None
     # The pace at which a sweep's cuts are made.
     cuts_per_minute: Annotated[int, Field(ge=1, le=60_000)] = 300
     # Nobody is cut while a payment provider was not heard of for longer.
@@ -172,9 +183,19 @@ class Settings(BaseSettings):
             sweep_floor=self.cuts_sweep_floor,
             day_basis_points=self.cuts_day_percent * 100,
             day_floor=self.cuts_day_floor,
+            usual_times=self.cuts_usual_times,
+            nas_basis_points=self.cuts_nas_percent * 100,
+            nas_floor=self.cuts_nas_floor,
             feed_age_max=timedelta(minutes=self.payment_feed_minutes),
             clock_ahead_max=timedelta(hours=self.clock_ahead_hours),
         )
+
+    @property
+    def canary_wait(self) -> timedelta:
+        """How long a plan waits after its first cuts."""
+        if self.cuts_canary_minutes is not None:
+            return timedelta(minutes=self.cuts_canary_minutes)
+        return timedelta(0) if self.clock == "manual" else timedelta(minutes=5)
 
     @property
     def zone(self) -> ZoneInfo:

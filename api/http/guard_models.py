@@ -114,6 +114,7 @@ class ReviewAnswer(BaseModel):
     cuts: list[ReviewChange]
     restores: list[ReviewChange]
     flaws: list[str] = []
+    sentences: list[str] = Field(default=[], description="the flaws in words")
     totals: Totals | None = None
     accounts: int | None = None
     notices: int | None = None
@@ -121,8 +122,24 @@ class ReviewAnswer(BaseModel):
     waiting: int = 0
 
 
+class CrowdedNas(BaseModel):
+    nas: str
+    cuts: int
+    cuts_max: int
+    contracts: int = Field(description="running ones whose lines are on it, or were last")
+
+
+class CanarySign(BaseModel):
+    contract_id: int
+    sign: Literal["payment", "promise", "dispute", "hold"]
+
+
 class ReviewItem(BaseModel):
-    """A plan as it was kept: a preview, or the cuts of a sweep and what became of them."""
+    """A plan as it was kept: a preview, or the cuts of a sweep and what became of them.
+
+    A plan's first cuts go alone. `canary` says whether the rest still waits for what they bring,
+    went on, or was stopped; then it is a plan of its own, with `rest_of` and the `signs`.
+    """
 
     id: int
     state: PlanState
@@ -132,12 +149,19 @@ class ReviewItem(BaseModel):
     cuts: int
     active: int = Field(description="running contracts when it was made")
     cuts_max: int = Field(description="how many of them one sweep may cut")
+    cuts_max_by: Literal["share", "usual", "floor"] | None = Field(description="what says so")
+    crowded: list[CrowdedNas] = Field(description="NASes of which it would cut too many")
     flaws: list[str] = Field(examples=[["too_many"]])
+    canary: Literal["waiting", "passed", "stopped"] | None
+    canary_until: datetime | None
+    rest_of: int | None
+    signs: list[CanarySign]
     expires_at: datetime | None = Field(description="until when it can be released")
 
 
 class ReviewDetails(ReviewItem):
     totals: Totals
+    sentences: list[str] = Field(description="the flaws in words")
     approved_by: list[str]
 
 
@@ -172,6 +196,9 @@ class SwitchAnswer(BaseModel):
     lifted_at: datetime | None
     lifted_by: str | None
     lifted_because: str | None
+    file_stands: bool = Field(
+        default=False, description="the file of this machine, which needs no database, stands too"
+    )
 
 
 class SwitchPut(SwitchAnswer):
@@ -186,10 +213,32 @@ class FeedAnswer(BaseModel):
     provider: str
     heard_at: datetime
     stale: bool
+    set_up: bool = Field(
+        description="this server asks it; one that is not asked any more is to be retired"
+    )
+
+
+class SwitchFileAnswer(BaseModel):
+    path: str
+    author: str
+    reason: str
+
+
+class BooksAnswer(BaseModel):
+    """What `religa verify` found; with differences nobody is cut."""
+
+    at: datetime
+    actor: str
+    differences: int
+    told: list[str] = Field(description="the first of them")
 
 
 class GuardsAnswer(BaseModel):
-    """`bars` stand against any cut now; `flaws` are why. Restores know neither."""
+    """`bars` stand against any cut now; `flaws` are why. Restores know neither.
+
+    `switch_file` is the kill switch of this machine that needs no database; null: it does not
+    stand. `books` is the last recomputation; null: there was none.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -200,14 +249,28 @@ class GuardsAnswer(BaseModel):
                     "flaws": ["stale_feed"],
                     "active": 20000,
                     "cuts_in_window": 40,
+                    "sentences": [
+                        "um provedor de pagamentos está sem dar notícias há tempo demais"
+                    ],
                     "sweep_max": 400,
+                    "sweep_max_by": "share",
+                    "weekday_cuts": [210, 190, 205, 220, 180, 200, 230, 215],
                     "window_max": 1000,
+                    "waiting": 0,
+                    "switch_file": None,
+                    "books": {
+                        "at": "2026-09-21T03:30:09-03:00",
+                        "actor": "schedule",
+                        "differences": 0,
+                        "told": [],
+                    },
                     "clock_seen_at": "2026-09-21T07:59:30-03:00",
                     "feeds": [
                         {
                             "provider": "pix",
                             "heard_at": "2026-09-18T03:10:00-03:00",
                             "stale": True,
+                            "set_up": True,
                         }
                     ],
                 }
@@ -218,9 +281,17 @@ class GuardsAnswer(BaseModel):
     now: datetime
     bars: list[str]
     flaws: list[str]
+    sentences: list[str] = Field(description="the flaws in words")
     active: int
     cuts_in_window: int
     sweep_max: int
+    sweep_max_by: Literal["share", "usual", "floor"]
+    weekday_cuts: list[int] = Field(
+        description="what sweeps cut on each of the last days of this weekday, the newest first"
+    )
     window_max: int
+    waiting: int = Field(description="planned cuts that wait their turn")
+    switch_file: SwitchFileAnswer | None
+    books: BooksAnswer | None
     clock_seen_at: datetime | None
     feeds: list[FeedAnswer]

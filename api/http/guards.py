@@ -5,30 +5,35 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AfterValidator
-from sqlalchemy import select
+from sqlalchemy import and_, literal, select
 
-from api import kill_switch
+from api import guards, kill_switch
+from api.guard_words import blind_for
 from api.http import fields
 from api.http.answers import Page
 from api.http.cursor import Window, window
 from api.http.guard_models import (
+    BooksAnswer,
     FeedAnswer,
     GuardsAnswer,
     RetireFeed,
     SwitchAnswer,
+    SwitchFileAnswer,
     SwitchLifted,
     SwitchOff,
     SwitchPut,
 )
+from api.http.ladder import AcceptLanguage, AskedLang, spoken
 from api.http.lists import listed, unknown
-from api.http.problems import Problem, responses
+from api.http.problems import Problem, conflict, responses
 from api.http.security import Caller, require
+from api.kill_switch import EVERYTHING
 from api.operators import Permission
-from api.store import guard_rows, listing
+from api.store import book_rows, guard_rows, listing, plan_rows
 from api.store.guard_rows import Place
 from api.store.guard_tables import kill_switches
 from api.store.tables import contracts, nases
-from billing.guard import bars, blindness, sweep_max, window_max
+from billing.guard import bars, blindness, sweep_bound, window_max
 
 router = APIRouter(tags=["guards"], responses=responses(401, 403, 422, 503))
 
@@ -42,29 +47,51 @@ Why = Annotated[
 Provider = Annotated[str, Path(pattern="^[a-z0-9_-]{1,64}$")]
 
 _SWITCH = [column for column in kill_switches.c if column.name != "put_wall"]
-EVERYTHING = Place("global")
 
 
 @router.get("/guards", summary="What holds cuts back now")
-async def read_guards(caller: Reading) -> GuardsAnswer:
-    limits = caller.house.settings.limits
+async def read_guards(
+    caller: Reading, lang: AskedLang = None, accepted: AcceptLanguage = ""
+) -> GuardsAnswer:
+    limits, file = caller.house.settings.limits, caller.house.switch_file
     async with caller.uow() as uow:
-        sight = await guard_rows.sight(uow.connection, uow.clock.now())
+        sight = await uow.sight()
+        weekday_cuts = await guards.usual(uow)
+        waiting = await plan_rows.waiting_cuts(uow.connection)
+        books = await book_rows.last(uow.connection)
     zone = caller.house.settings.zone
+    most, by = sweep_bound(sight.active, limits, weekday_cuts)
+    blind = [flaw.value for flaw in blindness(sight, limits)]
+    note = file.read()
     return GuardsAnswer(
         now=sight.now,
         bars=[bar.value for bar in bars(sight, limits)],
-        flaws=[flaw.value for flaw in blindness(sight, limits)],
+        flaws=blind,
+        sentences=blind_for(lang or spoken(accepted), blind),
         active=sight.active,
         cuts_in_window=sight.cuts_in_window,
-        sweep_max=sweep_max(sight.active, limits),
+        sweep_max=most,
+        sweep_max_by=by.value,
+        weekday_cuts=list(weekday_cuts),
         window_max=window_max(sight.active, limits),
+        waiting=waiting,
+        switch_file=SwitchFileAnswer(path=str(file.path), author=note.author, reason=note.reason)
+        if note is not None
+        else None,
+        books=books
+        and BooksAnswer(
+            at=books.at.astimezone(zone),
+            actor=books.actor,
+            differences=books.differences,
+            told=list(books.told),
+        ),
         clock_seen_at=sight.seen_at and sight.seen_at.astimezone(zone),
         feeds=[
             FeedAnswer(
                 provider=name,
                 heard_at=at.astimezone(zone),
                 stale=_age(sight.now, at) > limits.feed_age_max,
+                set_up=name in caller.house.providers,
             )
             for name, at in sorted(sight.heard_at.items())
         ],
@@ -94,7 +121,10 @@ async def retire_feed(provider: Provider, body: RetireFeed, caller: Releasing) -
 async def list_switches(
     asked: Annotated[Window, Depends(window)], caller: Reading, on: bool | None = None
 ) -> Page[SwitchAnswer]:
-    query = select(*_SWITCH)
+    # The file stops everything, so it is told of where that switch is.
+    everything = and_(kill_switches.c.scope == "global", kill_switches.c.lifted_at.is_(None))
+    stands = literal(caller.house.switch_file.stands())
+    query = select(*_SWITCH, and_(everything, stands).label("file_stands"))
     if on is not None:
         lifted = kill_switches.c.lifted_at
         query = query.where(lifted.is_(None) if on else lifted.is_not(None))
@@ -138,9 +168,17 @@ async def stop_contract(id: Id, body: SwitchOff, caller: Switching) -> SwitchPut
 @router.delete(
     "/kill-switches/global",
     summary="Let cuts go on: whoever the switch held is looked at again",
-    responses=responses(404),
+    responses=responses(404, 409),
 )
 async def lift_all(reason: Why, caller: Switching) -> SwitchLifted:
+    file = caller.house.switch_file
+    if file.stands():
+        raise conflict(
+            "switch-file-stands",
+            "The kill switch is a file too",
+            f"{file.path} stands on this machine and stops all cuts; run `religa kill-switch lift`"
+            " there, or remove it and ask again",
+        )
     return await _lift(caller, EVERYTHING, reason)
 
 

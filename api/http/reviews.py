@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, literal_column, or_, select
 
 from api import drip, guards, previewing, review
 from api.explain import reason_text
+from api.guard_words import refusals
 from api.guards import plan_hash, totals
 from api.http import fields
 from api.http.answers import Page
@@ -70,9 +71,11 @@ async def run_review(
         if body.dry_run:
             found = await previewing.preview(caller.house, body.contract_ids)
             answer = _changes(body, found.rows, told)
+            plan_id = await previewing.keep(uow, found)
             kept = {
-                "id": await previewing.keep(uow, found),
+                "id": plan_id,
                 "hash": plan_hash(found.rows).hex(),
+                "sentences": refusals(told, await plan_rows.read_plan(uow.connection, plan_id)),
                 "flaws": [flaw.value for flaw in found.flaws],
                 "totals": totals(found.rows),
             }
@@ -92,6 +95,9 @@ async def run_review(
             "failed": list(ran.failed),
             "waiting": ran.waiting,
         }
+        if ran.plan_id is not None and ran.flaws:
+            plan = await plan_rows.read_plan(uow.connection, ran.plan_id)
+            done["sentences"] = refusals(told, plan)
         return 200, ReviewAnswer.model_validate(_changes(body, ran.changes, told) | done)
 
     return await once(request, caller, key, "POST /reviews", body, work)
@@ -110,12 +116,15 @@ async def list_reviews(
 
 
 @router.get("/reviews/{id}", summary="Read a plan with its totals", responses=responses(404))
-async def read_review(id: Id, caller: Reading) -> ReviewDetails:
+async def read_review(
+    id: Id, caller: Reading, lang: AskedLang = None, accepted: AcceptLanguage = ""
+) -> ReviewDetails:
     query = select(*_PLAN, review_plans.c.totals)
     plan = await required(caller, "review", query, review_plans.c.id, id)
     async with caller.uow() as uow:
         people = await plan_rows.approvers(uow.connection, id)
-    return ReviewDetails.model_validate({**plan, "approved_by": people})
+    sentences = refusals(lang or spoken(accepted), plan)
+    return ReviewDetails.model_validate({**plan, "approved_by": people, "sentences": sentences})
 
 
 @router.get(

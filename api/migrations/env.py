@@ -6,6 +6,7 @@ from sqlalchemy.pool import NullPool
 
 from api.store import (  # noqa: F401 -- they have tables too
     billing_tables,
+    book_tables,
     credit_tables,
     guard_tables,
     ladder_tables,

@@ -33,6 +33,7 @@ class Claim:
         failed: a person was called for this generation already.
         surplus: it is one line too many: to be dropped, whatever its access.
         ended: so is every line of a contract that has ended.
+        cut: the line gets worse for debt by this.
         stopped: it is a cut, and a kill switch is on.
         correlation_id: of the decision; one id from the webhook to the answer of the NAS.
     """
@@ -55,6 +56,7 @@ class Claim:
     failed: bool
     surplus: bool
     ended: bool
+    cut: bool
     stopped: bool
     correlation_id: str
 
@@ -120,11 +122,14 @@ crowded as (
 _IS_SURPLUS = "s.id in (select id from surplus)"
 _UNWANTED = f"(c.ended_on is not null or {_IS_SURPLUS})"
 
-# A cut that a kill switch stops is not sent, whatever was decided; the line stays as it is. The
-# customer's own suspension is no cut.
-STOPPED = f"""
+# The line gets worse for debt; the customer's own suspension is no cut.
+_IS_CUT = f"""
 ({_SEVERITY.format("c.level")} > {_SEVERITY.format("coalesce(s.applied_level, 'full')")}
- and c.reason <> 'paused' and exists (
+ and c.reason <> 'paused')
+"""
+# A cut that a kill switch stops is not sent, whatever was decided; the line stays as it is.
+STOPPED = f"""
+({_IS_CUT} and exists (
    select from kill_switches k
     where k.lifted_at is null
       and (k.scope = 'global' or k.nas_id = s.nas_id or k.contract_id = c.id)))
@@ -195,7 +200,7 @@ select s.id as session_id, s.contract_id, s.nas_id, n.name as nas_name,
            and a.reason = 'access' and a.kind = 'disconnect' and a.outcome = 'ack'
        ) / p.simultaneous_use as redials,
        s.failed_generation is not distinct from c.generation as failed,
-       {STOPPED} and not {_UNWANTED} as stopped,
+       {_IS_CUT} and not {_UNWANTED} as cut, {STOPPED} and not {_UNWANTED} as stopped,
        coalesce(d.correlation_id, 'contract-' || c.id || '-generation-' || c.generation)
          as correlation_id
   from sessions s
@@ -427,6 +432,7 @@ def _claim(row: Row[Any]) -> Claim:
         failed=row.failed,
         surplus=row.surplus,
         ended=row.ended,
+        cut=row.cut,
         stopped=row.stopped,
         correlation_id=row.correlation_id,
     )

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.clock import wall
 from api.store.guard_tables import payment_feeds
 from api.store.tables import facts
-from billing.guard import WINDOW, Sight
+from billing.guard import OF_THE_PLAN, WINDOW, Sight
 
 SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
+
+OF_THE_PLAN_SQL = f"'{{{','.join(sorted(OF_THE_PLAN))}}}'::text[]"
 
 # Whether the switch of contract `c`, or of the NAS of its lines, is on. Of a contract without an
 # open line the last one tells. Nearly always there is no switch, and no session is looked at.
@@ -40,21 +42,22 @@ select c.subscriber_id from payment_notices n
  where n.state = 'received'
 """
 
-_SIGHT = text("""
+_SIGHT = text(f"""
 select (select count(*) > 0 from kill_switches where lifted_at is null and scope = 'global')
          as switched_off,
        (select jsonb_object_agg(provider, heard_at) from payment_feeds where retired_at is null)
          as heard_at,
-       (select value #>> '{}' from facts where name = 'clock_seen') as seen_at,
+       (select value #>> '{{}}' from facts where name = 'clock_seen') as seen_at,
        coalesce((select value::bigint from facts where name = 'active_contracts'),
                 (select count(*) from contracts where ended_on is null)) as active,
        (select count(*) from (select from cuts where at > :since and at <= :now limit 1000000) c)
          as cuts_in_window,
        exists (select from review_plans where state = 'refused' and expires_at > :now
-                 and flaws && '{too_many,too_many_today,plan_waits}'::text[]) as plan_waits,
+                 and flaws && {OF_THE_PLAN_SQL}) as plan_waits,
        pg_is_in_recovery() as in_recovery,
+       (select differences > 0 from book_checks order by id desc limit 1) as books_differ,
        clock_timestamp() as database_wall
-""")
+""")  # noqa: S608 -- no text but our own constants
 
 _COUNT_ACTIVE = text("""
 insert into facts (name, value)
@@ -70,12 +73,12 @@ update contracts set review_on = :now
 returning id
 """)
 
-_STANDING = text("""
-select id, author, reason, put_at from kill_switches
+_STANDS_THERE = """
+select id from kill_switches
  where lifted_at is null and scope = :scope
    and nas_id is not distinct from :nas_id and contract_id is not distinct from :contract_id
-   for update
-""")
+"""
+_STANDS, _STANDING = text(_STANDS_THERE), text(f"{_STANDS_THERE} for update")
 _PUT = text("""
 insert into kill_switches (scope, nas_id, contract_id, author, reason, put_at, put_wall)
 values (:scope, :nas_id, :contract_id, :author, :reason, :put_at, clock_timestamp())
@@ -140,6 +143,7 @@ async def sight(connection: AsyncConnection, now: datetime) -> Sight:
         cuts_in_window=row.cuts_in_window,
         plan_waits=row.plan_waits,
         switched_off=row.switched_off,
+        books_differ=bool(row.books_differ),
     )
 
 
@@ -188,6 +192,11 @@ async def standing(connection: AsyncConnection, place: Place) -> int | None:
     """The id of the switch that is on there, locked; None: none is."""
     found = (await connection.execute(_STANDING, place._asdict())).one_or_none()
     return None if found is None else int(found.id)
+
+
+async def stands(connection: AsyncConnection, place: Place) -> bool:
+    """Whether a switch is on there, as far as one can say without waiting for anybody."""
+    return (await connection.execute(_STANDS, place._asdict())).first() is not None
 
 
 async def put(

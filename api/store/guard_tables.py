@@ -112,10 +112,23 @@ review_plans = Table(
     # What the guards saw: running contracts, and how many of them one sweep may cut.
     Column("active", Integer, nullable=False),
     Column("cuts_max", Integer, nullable=False),
+    # What said so: the share, what this weekday's sweeps usually cut, or the floor.
+    Column("cuts_max_by", Text),
+    # The NASes of which it would cut too many: name, cuts, how many it may, contracts.
+    Column("crowded", JSONB, nullable=False, server_default="[]"),
     Column("flaws", ARRAY(Text), nullable=False, server_default="{}"),
     Column("totals", JSONB, nullable=False),
     # Until when a refused plan can be released.
     _instant("expires_at", null=True),
+    # Its first cuts are watched: waiting until then; passed; or stopped, and the rest is a plan of
+    # its own, which names whose sign stopped it.
+    Column("canary", Text),
+    _instant("canary_until", null=True),
+    Column("rest_of", BigInteger, ForeignKey("review_plans.id")),
+    Column("signs", JSONB, nullable=False, server_default="[]"),
+    CheckConstraint("cuts_max_by in ('share', 'usual', 'floor')", name="cuts_max_by"),
+    CheckConstraint("canary in ('waiting', 'passed', 'stopped')", name="canary"),
+    CheckConstraint("(canary is null) = (canary_until is null)", name="canary_until"),
     CheckConstraint(
         "state in ('preview', 'running', 'refused', 'released', 'done', 'expired', 'overtaken')",
         name="state",

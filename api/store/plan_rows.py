@@ -8,27 +8,28 @@ from sqlalchemy import Row, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.bulk import copy_rows
+from api.store.guard_rows import OF_THE_PLAN_SQL
 from api.store.guard_tables import review_approvals, review_plans, review_rows
 
 _HOLD_BACK = text("""
 update contracts c set reason = :reason, review_on = :review_on
   from review_rows r
  where r.plan_id = :plan_id and r.contract_id = c.id and c.level = r.before
-   and c.ended_on is null and c.review_on <= :now
+   and r.state = 'shown' and c.ended_on is null and c.review_on <= :now
 """)
 _LOCK_PLANS = text("select pg_advisory_xact_lock(:lock)")
 PLANS_LOCK = 0x52454C53  # "RELS"
 CUTS_LOCK = 0x52454C58  # "RELX"
 
-_SETTLE_PLANS = text("""
+_SETTLE_PLANS = text(f"""
 update review_plans
    set state = case when expires_at <= :now then 'expired' else 'overtaken' end
  where state = 'refused'
    and (expires_at <= :now
         or (cast(:sees as boolean)
-            and not flaws && '{too_many,too_many_today,plan_waits}'::text[]))
+            and not flaws && {OF_THE_PLAN_SQL}))
 returning id, state
-""")
+""")  # noqa: S608 -- no text but our own constants
 _FORGET_ROWS = text("""
 delete from review_rows r using review_plans p
  where p.id = r.plan_id and p.state = 'preview' and p.made_wall < now() - interval '1 day'
@@ -42,6 +43,7 @@ select r.plan_id, r.contract_id, r.subscriber_id, p.state = 'released' as releas
        p.correlation_id, p.actor
   from review_rows r join review_plans p on p.id = r.plan_id
  where r.state = 'waiting' and p.state in ('running', 'released')
+   and p.canary is distinct from 'waiting'
    and (cast(:plan_id as bigint) is null or p.id = :plan_id)
  order by p.id, r.contract_id limit 1 for update of r skip locked
 """)
@@ -169,6 +171,12 @@ async def lock_plan(connection: AsyncConnection, plan_id: int) -> Row[Any] | Non
     """A plan under lock until commit."""
     query = review_plans.select().where(review_plans.c.id == plan_id).with_for_update()
     return (await connection.execute(query)).one_or_none()
+
+
+async def read_plan(connection: AsyncConnection, plan_id: int) -> Mapping[str, Any]:
+    """A plan as it is kept, without its rows."""
+    query = review_plans.select().where(review_plans.c.id == plan_id)
+    return dict((await connection.execute(query)).mappings().one())
 
 
 async def approvers(connection: AsyncConnection, plan_id: int) -> list[str]:

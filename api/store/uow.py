@@ -12,6 +12,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -42,7 +43,7 @@ from api.store.terms import read_terms
 from billing.account import Account, Desk, Payment, Reversal
 from billing.calendar import Calendar
 from billing.events import Fact
-from billing.guard import Limits, bars
+from billing.guard import Limits, Sight, bars
 from billing.ladder import Bar
 from billing.ledger import Entry
 
@@ -180,9 +181,11 @@ class Uow:
         actor: str,
         correlation_id: str,
         limits: Limits = _USUAL_LIMITS,
+        cuts_off_here: Callable[[], bool] = lambda: False,
     ) -> None:
         self.clock = clock
         self.limits = limits
+        self._cuts_off_here = cuts_off_here
         self._load_calendar = load_calendar
         self.actor = actor
         self.correlation_id = correlation_id
@@ -275,9 +278,15 @@ class Uow:
         What stands against any cut now lies on it too: the kill switch, and what the guards say.
         """
         if self._desk is None:
-            sight = await guard_rows.sight(self.connection, self.clock.now())
-            self._desk = await self.desk_with(bars(sight, self.limits))
+            self._desk = await self.desk_with(bars(await self.sight(), self.limits))
         return self._desk
+
+    async def sight(self) -> Sight:
+        """What the judge can see now; the kill switch of this machine's file is seen too."""
+        seen = await guard_rows.sight(self.connection, self.clock.now())
+        if self._cuts_off_here() and not seen.switched_off:
+            return replace(seen, switched_off=True)
+        return seen
 
     async def desk_with(self, standing: tuple[Bar, ...]) -> Desk:
         """The desk of who asks the guards apart: a sweep, which plans before it cuts."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -34,8 +35,14 @@ GAP_S = 0.1
 
 @pytest.fixture
 async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    made = await _six(database_url, tmp_path)
+    yield made
+    await made.store.close()
+
+
+async def _six(database_url: str, tmp_path: Path, **settings: Any) -> House:
     """Six who are to be cut at once, ten a second."""
-    made = await make_house(database_url, tmp_path, cuts_per_minute=600)
+    made = await make_house(database_url, tmp_path, cuts_per_minute=600, **settings)
     now = made.clock.now()
     async with made.uow("test", "policy") as uow:
         await ensure_policies(uow.connection, {"any-time": ANY_TIME}, now)
@@ -53,8 +60,7 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
                 " on c.id = i.contract_id"
             )
         )
-    yield made
-    await made.store.close()
+    return made
 
 
 async def _worker(house: House, seconds: float) -> None:
@@ -89,3 +95,36 @@ async def test_cuts_have_a_pace_and_go_on_after_a_stop(house: House) -> None:
     gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(at)]
     assert min(gaps) >= 0.9 * GAP_S
     assert {row["level"] for row in await rows(house, contracts)} == {"walled"}
+
+
+async def test_after_the_first_cuts_real_minutes_pass(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drip, "LOOK_EVERY_S", 0.05)
+    house = await _six(database_url, tmp_path, cuts_canary=2)
+    running = asyncio.create_task(review.run(house, None, "c", "test"))
+    deadline = time.monotonic() + 20
+    while (plans := await rows(house, review_plans)) == [] or plans[0]["canary"] is None:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    left = plans[0]["canary_until"] - house.clock.now()
+    assert timedelta(minutes=4) < left <= timedelta(minutes=5)
+    # Nobody makes the others meanwhile; one who complains stops them, and whoever waits is told.
+    await _worker(house, 3 * GAP_S)
+    made = await rows(house, cuts)
+    assert (len(made), running.done()) == (2, False)
+    async with house.uow("ana", "hold") as uow:
+        await uow.connection.execute(
+            text(
+                "insert into holds (contract_id, author, reason, placed_at, expires_at)"
+                " values (:id, 'ana', 'reclama', now(), now() + interval '1 day')"
+            ),
+            {"id": made[0]["contract_id"]},
+        )
+    ran = await running
+    plans = await rows(house, review_plans)
+    assert [(row["state"], row["cuts"]) for row in plans] == [("done", 6), ("refused", 4)]
+    assert (len(ran.changes), ran.waiting) == (2, 0)
+    assert (ran.plan_id, ran.flaws) == (plans[1]["id"], ("canary",))
+    assert len(await rows(house, cuts)) == 2
+    await house.store.close()

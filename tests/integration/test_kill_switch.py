@@ -168,12 +168,17 @@ async def test_a_refused_plan_is_read_and_released_over_http(
         assert (preview["flaws"], preview["totals"]["cuts"]) == (["too_many"], 4)
         refused = (await ana.post("/api/v1/reviews", json={"dry_run": False})).json()
         assert (refused["cuts"], refused["flaws"]) == ([], ["too_many"])
+        why = "4 cortes; esta rodada pode fazer 3 (o mínimo que sempre passa)"
+        assert refused["sentences"] == preview["sentences"] == [why]
         listed = await ana.get("/api/v1/reviews", params={"state": "refused"})
         (item,) = listed.json()["items"]
         assert item["id"] == refused["id"]
         url = f"/api/v1/reviews/{item['id']}"
         plan = (await ana.get(url)).json()
         assert (plan["approved_by"], plan["hash"]) == ([], preview["hash"])
+        assert (plan["cuts_max"], plan["cuts_max_by"], plan["crowded"]) == (3, "floor", [])
+        english = (await ana.get(url, params={"lang": "en"})).json()["sentences"]
+        assert english == ["4 cuts; this sweep may make 3 (as few as always pass)"]
         assert plan["totals"]["by_level"] == {"walled": {"cuts": 4, "restores": 0, "unchanged": 0}}
         await _pages(ana, url, made)
         release = {"hash": plan["hash"]}
@@ -188,6 +193,7 @@ async def test_a_refused_plan_is_read_and_released_over_http(
         assert await made.levels() == ["walled"] * 4
         told = (await ana.get("/api/v1/guards")).json()
         assert (told["cuts_in_window"], told["sweep_max"]) == (4, 3)
+        assert (told["sweep_max_by"], told["weekday_cuts"], told["waiting"]) == ("floor", [], 0)
         assert (await ana.get("/api/v1/reviews/999999/rows")).status_code == 404
     await made.house.store.close()
 

@@ -6,12 +6,25 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.guard import Limits, Sight, bars, flaws, sweep_max, window_max
+from billing.guard import (
+    Limits,
+    Sight,
+    bars,
+    crowded,
+    flaws,
+    nas_max,
+    sweep_bound,
+    sweep_max,
+    window_max,
+)
 from tests.support.accounts import at
 
 NOW = at("2026-09-21 08:00")
 LIMITS = Limits()
 minutes = st.integers(-200_000, 200_000).map(lambda count: timedelta(minutes=count))
+
+weekdays = st.lists(st.integers(1, 5_000), max_size=10).map(tuple)
+by_nas = st.dictionaries(st.sampled_from(["bng-1", "bng-2", "bng-3"]), st.integers(0, 3_000))
 
 
 @st.composite
@@ -27,6 +40,8 @@ def sights(draw: st.DrawFn) -> Sight:
         cuts_in_window=draw(st.integers(0, 10_000)),
         plan_waits=draw(st.booleans()),
         switched_off=draw(st.booleans()),
+        books_differ=draw(st.booleans()),
+        weekday_cuts=draw(weekdays),
     )
 
 
@@ -44,7 +59,7 @@ def test_no_cuts_have_no_flaws(sight: Sight) -> None:
 def test_a_plan_that_passes_stays_in_its_bounds_and_sees(sight: Sight, cuts: int) -> None:
     if flaws(cuts, sight, LIMITS):
         return
-    assert cuts <= sweep_max(sight.active, LIMITS)
+    assert cuts <= sweep_max(sight.active, LIMITS, sight.weekday_cuts)
     assert cuts + sight.cuts_in_window <= window_max(sight.active, LIMITS)
     assert bars(replace(sight, switched_off=False), LIMITS) == ()
 
@@ -62,3 +77,45 @@ def test_another_silent_provider_never_opens_a_guard(
 @given(sights())
 def test_a_release_never_adds_a_bar(sight: Sight) -> None:
     assert set(bars(sight, LIMITS, released=True)) <= set(bars(sight, LIMITS))
+
+
+@given(st.integers(0, 200_000), weekdays)
+def test_the_weekday_only_narrows_and_never_below_the_floor(
+    active: int, cuts: tuple[int, ...]
+) -> None:
+    most, _ = sweep_bound(active, LIMITS, cuts)
+    assert LIMITS.sweep_floor <= most <= sweep_max(active, LIMITS)
+    if len(cuts) < LIMITS.usual_of:
+        assert most == sweep_max(active, LIMITS)
+        return
+    last = cuts[: LIMITS.usual_of]
+    twice_the_median = sum(sorted(last)[3:5])
+    narrow = min(active * 200 // 10_000, 3 * twice_the_median // 2)
+    assert most == max(LIMITS.sweep_floor, narrow)
+    assert sweep_max(active, LIMITS, tuple(sorted(last))) == most
+
+
+@given(st.integers(0, 200_000), weekdays, st.integers(0, 9), st.integers(0, 500))
+def test_a_bigger_past_never_lets_less_through(
+    active: int, cuts: tuple[int, ...], place: int, more: int
+) -> None:
+    if place >= len(cuts):
+        return
+    bigger = (*cuts[:place], cuts[place] + more, *cuts[place + 1 :])
+    assert sweep_max(active, LIMITS, cuts) <= sweep_max(active, LIMITS, bigger)
+
+
+@given(sights(), by_nas, by_nas)
+def test_a_plan_that_passes_stays_in_the_bounds_of_every_nas(
+    sight: Sight, cuts_on: dict[str, int], contracts_on: dict[str, int]
+) -> None:
+    there = replace(sight, contracts_on=contracts_on)
+    found = {one.nas for one in crowded(cuts_on, contracts_on, LIMITS)}
+    for nas, cuts in cuts_on.items():
+        most = nas_max(contracts_on.get(nas, cuts), LIMITS)
+        assert (nas in found) is (cuts > most)
+    total = sum(list(cuts_on.values()))
+    if total and not flaws(total, there, LIMITS, cuts_on):
+        assert not found
+    # Knowing where the lines are never clears a plan.
+    assert set(flaws(total, there, LIMITS)) <= set(flaws(total, there, LIMITS, cuts_on))
