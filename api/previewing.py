@@ -15,9 +15,10 @@ from api.review import BATCH
 from api.store import guard_rows, plan_rows, review_rows
 from api.store.review_rows import Context
 from api.store.uow import Uow
+from billing import guard
 from billing.access import Level
 from billing.account import Account
-from billing.guard import Flaw, Sight, flaws, sweep_max
+from billing.guard import Flaw, Sight, blindness, flaws, sweep_max
 from billing.ladder import Bar, Verdict, decide
 from billing.payer import Contract, Desk
 from billing.standing import policy_of, situation_of
@@ -51,6 +52,8 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
     after = 0
     async with house.uow("review", "preview") as uow:
         sight = await guard_rows.sight(uow.connection, uow.clock.now())
+    limits = house.settings.limits
+    known = guard.knows_the_day(blindness(sight, limits))
     standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
     while contract_ids is None or contract_ids:
         async with house.uow("review", "preview") as uow:
@@ -59,9 +62,8 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
             if not payers:
                 break
             found = await review_rows.due(uow.connection, desk.now, contract_ids, payers)
-            rows += await _told(uow, desk, found)
+            rows += await _told(uow, desk, found, known)
             after = payers[-1]
-    limits = house.settings.limits
     cuts = sum(row.is_cut for row in rows)
     return Preview(tuple(rows), sight, flaws(cuts, sight, limits), sweep_max(sight.active, limits))
 
@@ -74,7 +76,9 @@ async def keep(uow: Uow, found: Preview) -> int:
     )
 
 
-async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[Looked]:
+async def _told(
+    uow: Uow, desk: Desk, found: Sequence[review_rows.Due], knows_the_day: bool
+) -> list[Looked]:
     rows: list[Looked] = []
     loud: dict[int, dict[int, Context]] = {}
     known = Known(desk)
@@ -108,19 +112,23 @@ async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[
     for start in range(0, len(payers), ACCOUNTS):
         accounts = await uow.accounts_unlocked(payers[start : start + ACCOUNTS])
         for payer_id, account in accounts.items():
-            rows += await _account(uow, desk, account, loud[payer_id])
+            rows += await _account(uow, desk, account, loud[payer_id], knows_the_day)
     return sorted(rows, key=lambda row: (row.subscriber_id, row.contract_id))
 
 
 async def _account(
-    uow: Uow, desk: Desk, before: Account, contexts: Mapping[int, Context]
+    uow: Uow,
+    desk: Desk,
+    before: Account,
+    contexts: Mapping[int, Context],
+    knows_the_day: bool,
 ) -> list[Looked]:
     def unchanged(contract: Contract) -> Verdict:
         situation = situation_of(before, contract, desk)
         return decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
 
     try:
-        after, facts = await judge(uow, before, desk, preview=True)
+        after, facts = await judge(uow, before, desk, preview=True, knows_the_day=knows_the_day)
         return list(everything(before, after, facts, unchanged, contexts))
     except (LookupError, ValueError) as error:
         return [

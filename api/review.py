@@ -20,13 +20,14 @@ from api import drip, guards, rescinding
 from api.batches import few_collections, together
 from api.house import House
 from api.known import Known, Numbers
-from api.looking import Looked, changes, cut_ids, judge, only, without
+from api.looking import Looked, changes, judge, only
 from api.store import bulk_looks, review_rows
 from api.store.policies import next_rules_on, tell_of_new_rules
 from api.store.tables import contracts
 from api.store.uow import Uow
 from billing.account import Account
 from billing.calendar import day_start
+from billing.cuts import cut_ids, without
 from billing.events import Fact, NoticeDrawn
 from billing.ladder import Bar
 from billing.quiet import Quiet
@@ -67,6 +68,7 @@ class _Sweep:
     correlation_id: str
     actor: str
     standing: tuple[Bar, ...]
+    knows_the_day: bool
     numbers: Numbers = field(default_factory=Numbers)
     accounts: int = 0
     notices: int = 0
@@ -129,9 +131,9 @@ async def sweep(
     async with house.uow(actor, correlation_id) as uow:
         now = uow.clock.now()
         await tell_of_new_rules(uow.connection, now.date(), now)
-    sight = await guards.begin(house, correlation_id, actor)
-    standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
-    going = _Sweep(house, contract_ids, correlation_id, actor, standing)
+    begun = await guards.begin(house, correlation_id, actor)
+    standing = (Bar.KILL_SWITCH,) if begun.sight.switched_off else ()
+    going = _Sweep(house, contract_ids, correlation_id, actor, standing, begun.knows_the_day)
     batches = _Batches(going)
 
     async def work() -> None:
@@ -142,7 +144,8 @@ async def sweep(
 
     with few_collections():
         await together(work, AT_ONCE)
-    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor)
+    over = begun.over if contract_ids is None else ()
+    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor, over)
     ran = ReviewRun(going.accounts, going.notices, tuple(going.done), tuple(going.failed))
     if decided is None:
         return ran
@@ -239,7 +242,9 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
     notices = 0
     for payer_id, before in accounts.items():
         try:
-            after, facts = await judge(uow, before, desk, sweep.numbers.draw(uow))
+            after, facts = await judge(
+                uow, before, desk, sweep.numbers.draw(uow), knows_the_day=sweep.knows_the_day
+            )
         except (LookupError, ValueError):
             if len(accounts) == 1:
                 raise

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, literal_column, or_, select
 
 from api import drip, guards, previewing, review
 from api.explain import reason_text
-from api.guards import plan_hash, totals
+from api.guards import hash_of, totals
 from api.http import fields
 from api.http.answers import Page
 from api.http.cursor import Window, decode, encode, window
@@ -72,7 +72,7 @@ async def run_review(
             answer = _changes(body, found.rows, told)
             kept = {
                 "id": await previewing.keep(uow, found),
-                "hash": plan_hash(found.rows).hex(),
+                "hash": hash_of(found.rows).hex(),
                 "flaws": [flaw.value for flaw in found.flaws],
                 "totals": totals(found.rows),
             }
