@@ -13,6 +13,7 @@ from billing.dispute import stood_still
 from billing.events import AccessDecided, Fact, Reviewed, StageEntered, StageLeft
 from billing.invoice import Invoice
 from billing.ladder import (
+    Bar,
     CoveringNotice,
     Receivable,
     Rung,
@@ -134,6 +135,10 @@ def judged(
     situation = situation_of(account, contract, desk)
     calendar = calendar_of(contract, desk)
     verdict = decide(situation, policy_of(contract, desk), calendar, desk.now)
+    worse = verdict.level.severity > contract.access.level.severity
+    if worse and desk.leaves_due and _is_due(contract, desk):
+        situation = replace(situation, bars=(*situation.bars, Bar.GUARD))
+        verdict = decide(situation, policy_of(contract, desk), calendar, desk.now)
     zone = zone_of(desk.now)
     days = [_notice_due_on(account, contract, desk), lapses_on(account, contract, desk)]
     # In the past when it is due already: then the next look is now, to draw a notice or to end
@@ -171,6 +176,12 @@ def judged(
         calendar=calendar,
     )
     return after, decided
+
+
+def _is_due(contract: Contract, desk: Desk) -> bool:
+    """Whether a sweep is to look at the contract, and has not yet."""
+    review_on = contract.review_on
+    return review_on is not None and review_on.astimezone(UTC) <= desk.now.astimezone(UTC)
 
 
 def _quota_reason(after: Contract, standing: date | None, today: date) -> str:

@@ -12,6 +12,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -267,7 +268,8 @@ class Uow:
         """
         if self._desk is None:
             sight = await guard_rows.sight(self.connection, self.clock.now())
-            self._desk = await self.desk_with(bars(sight, self.limits))
+            desk = await self.desk_with(bars(sight, self.limits))
+            self._desk = replace(desk, leaves_due=True)
         return self._desk
 
     async def desk_with(self, standing: tuple[Bar, ...]) -> Desk:

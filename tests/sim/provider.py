@@ -120,8 +120,10 @@ class Provider:
         )
 
     def desk(self, standing: tuple[Bar, ...] | None = None) -> Desk:
+        """Of a sweep or a last look, with what stands; else of whatever happens to one payer."""
         found = bars(self.sight(), self.limits) if standing is None else standing
-        return Desk({self.policy.name: self.policy}, CALENDAR, self.now, bars=found)
+        policies = {self.policy.name: self.policy}
+        return Desk(policies, CALENDAR, self.now, bars=found, leaves_due=standing is None)
 
     # What happens to a payer
 

@@ -54,7 +54,6 @@ class Bill:
     due: date
     cents: int
     paid_at: datetime | None = None
-    noticed: bool = False
 
     def as_owed(self) -> Invoice:
         return Invoice(self.number, 1, self.due, self.cents)
@@ -77,14 +76,12 @@ class Truth:
 
     def notify(self, notice_id: int, listed: frozenset[int], today: date) -> None:
         """A notice was drawn: it says the truth of what is past due, and nothing of the rest."""
-        late = [
-            bill
+        late = frozenset(
+            bill.number
             for bill in self.owed()
             if bill.number in listed and payable_until(bill.due) < today
-        ]
-        for bill in late:
-            bill.noticed = True
-        self.notices[notice_id] = Notice(frozenset(bill.number for bill in late), today, None)
+        )
+        self.notices[notice_id] = Notice(late, today, None)
 
     def prove(self, notice_id: int, today: date) -> None:
         self.notices[notice_id].proven = today
@@ -145,9 +142,10 @@ class Truth:
 
     def lacks_notice(self, today: date, days: int) -> bool:
         """Whether a bill is past the day of its notice for longer, and in none."""
+        told = frozenset().union(*(notice.listed for notice in self.notices.values()))
         grace = timedelta(days=days)
         return any(
-            not bill.noticed and notice_from(bill.due, RULES) + grace <= today
+            bill.number not in told and notice_from(bill.due, RULES) + grace <= today
             for bill in self.owed()
         )
 

@@ -75,6 +75,8 @@ class Year:
         self.told: Counter[str] = Counter()
         self.flaws: Counter[str] = Counter()
         self.wrong: list[str] = []
+        self.seen: set[Flaw] = set()
+        self.strike: date | None = None
         self.troubled_until: datetime | None = self.now
         self.longest_restore = timedelta(0)
         self._due_days = [self.random.choice(DUE_DAYS) for _ in range(contracts)]
@@ -99,6 +101,10 @@ class Year:
         """Have something happen."""
         self._order += 1
         heappush(self._queue, (instant.timestamp(), self._order, verb))
+
+    def after(self, wait: timedelta, verb: Callable[[], None]) -> None:
+        """Have something happen in so long."""
+        self.at(self.now + wait, verb)
 
     def run(self) -> None:
         """Live the year. Raises Broken where what must happen did not."""
@@ -149,6 +155,9 @@ class Year:
             if lot < 0:
                 break
         days = 1000
+        if invoice.due_on == self.strike and self.random.random() < 0.45:
+            self._habit(number, "once slowed")
+            return
         if habit == "in time":
             days = -self.random.randrange(0, 9)
         elif habit == "days late":
@@ -192,7 +201,8 @@ class Year:
         )
         truth.pay(bill.number, self.now)
         self.told["payments"] += 1
-        if self.product.feed_alive:
+        # Money at the counter is known at once, whatever the provider tells.
+        if self.product.feed_alive or self.random.random() < 0.05:
             self._hear(number, payment)
         else:
             self._unseen.append((number, payment))
@@ -239,10 +249,7 @@ class Year:
             self.at(at, lambda: self._pay_all(number))
 
     def _fail(self, number: int, notice_id: int) -> None:
-        for bill in self.truths[number].bills.values():
-            notice = self.truths[number].notices.get(notice_id)
-            if notice is not None and bill.number in notice.listed:
-                bill.noticed = False
+        self.truths[number].notices.pop(notice_id, None)
         self.product.fail(number, notice_id)
 
     # What the product does
@@ -295,9 +302,7 @@ class Year:
 
     def _promise(self, number: int) -> None:
         until_on = self.product.now.date() + timedelta(days=self.random.randrange(1, 4))
-        word = Promise(
-            self.product.number(), number, self.product.now, until_on, "customer", ()
-        )
+        word = Promise(self.product.number(), number, self.product.now, until_on, "customer", ())
         try:
             self.product.promise(number, word)
         except PromiseRefused:
@@ -319,6 +324,7 @@ class Year:
     def _refused(self, plan: Plan) -> None:
         self.told["refused plans"] += 1
         self.told["refused cuts"] += len(plan.cuts)
+        self.seen |= plan.waits.flaws
         for flaw in plan.waits.flaws:
             self.flaws[flaw.value] += len(plan.cuts)
         if plan.waits.flaws <= OF_SIZE and not self.ahead:
