@@ -29,6 +29,7 @@ from billing.guard import (
     knows_the_day,
     plan_flaws,
     sweep_max,
+    to_answer,
 )
 
 PEOPLE = 2
@@ -64,11 +65,16 @@ class ReleaseRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What a sweep begins with. `over` are the refused plans that it takes the place of."""
+    """What a sweep begins with. `over` are the refused plans that it takes the place of.
+
+    `is_idle`: people are asked already what day it is, and nobody is looked at until they answered
+    or cannot answer any more.
+    """
 
     sight: Sight
     knows_the_day: bool
     over: tuple[int, ...]
+    is_idle: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ async def begin(house: House, correlation_id: str, actor: str) -> Begun:
             await _close(uow, seen, "overtaken")
             if all(plan.id in {*over, *seen} for plan in plans):
                 await guard_rows.look_again(uow.connection, ("guard", "stale_feed"), now)
-    return Begun(sight, known, over)
+    return Begun(sight, known, over, is_idle=not known and len(plans) > len(over))
 
 
 async def plan_cuts(
@@ -114,9 +120,9 @@ async def plan_cuts(
     cuts: Sequence[Looked],
     correlation_id: str,
     actor: str,
-    over: Sequence[int] = (),
+    begun: Begun | None = None,
 ) -> Decided | None:
-    """Put the cuts of a sweep before the guards; None: there are none.
+    """Put the cuts of a sweep before the guards; None: there is nothing to decide.
 
     Refused, they are kept and told, and nobody of them is cut.
 
@@ -125,22 +131,28 @@ async def plan_cuts(
         cuts: what the sweep would cut.
         correlation_id: of whoever asked.
         actor: the same, for the audit log.
-        over: refused plans that nobody can release any more. They stand against cuts until here,
-            and only a sweep that saw everybody takes their place.
+        begun: with what it began; None: it did not look at everybody, so it takes no other plan's
+            place. Plans that nobody can release any more stand against cuts until here.
     """
-    if not cuts and not over:
+    if not cuts and (begun is None or (begun.knows_the_day and not begun.over)):
         return None
     limits = house.settings.limits
     async with house.uow(actor, correlation_id) as uow:
         # Two sweeps at once count each other.
         await plan_rows.lock_plans(uow.connection, plan_rows.PLANS_LOCK)
-        await _close(uow, over, "expired")
-        if not cuts:
-            return None
+        await _close(uow, begun.over if begun is not None else (), "expired")
         now = uow.clock.now()
         sight = await guard_rows.sight(uow.connection, now)
         waiting = await plan_rows.waiting_cuts(uow.connection)
-        found = plan_flaws(len(cuts), waiting, sight, limits)
+        waits = len(await plan_rows.refused(uow.connection))
+        found = to_answer(
+            len(cuts),
+            waits,
+            plan_flaws(len(cuts), waiting, sight, limits),
+            blindness(sight, limits),
+        )
+        if not cuts and not found:
+            return None
         told = await _told(uow, cuts)
         plan_id = await keep(
             uow,
@@ -163,7 +175,7 @@ async def plan_cuts(
         else:
             await uow.audit("review.planned", f"review:{plan_id}", data)
             uow.notify("religa_cuts", str(plan_id))
-    return Decided(plan_id, found)
+    return Decided(plan_id, tuple(found))
 
 
 async def release(

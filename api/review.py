@@ -132,6 +132,8 @@ async def sweep(
         now = uow.clock.now()
         await tell_of_new_rules(uow.connection, now.date(), now)
     begun = await guards.begin(house, correlation_id, actor)
+    if begun.is_idle and contract_ids is None:
+        return ReviewRun(0, 0, (), ())
     standing = (Bar.KILL_SWITCH,) if begun.sight.switched_off else ()
     going = _Sweep(house, contract_ids, correlation_id, actor, standing, begun.knows_the_day)
     batches = _Batches(going)
@@ -144,8 +146,8 @@ async def sweep(
 
     with few_collections():
         await together(work, AT_ONCE)
-    over = begun.over if contract_ids is None else ()
-    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor, over)
+    whole = begun if contract_ids is None else None
+    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor, whole)
     ran = ReviewRun(going.accounts, going.notices, tuple(going.done), tuple(going.failed))
     if decided is None:
         return ran

@@ -8,7 +8,7 @@ Source: design rule 7.3 and invariants A7, A9 and A11 of the reliability goals. 
 a fault of the judge in Kubernetes' node controller too, and an empty set never means everybody.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -171,6 +171,23 @@ def knows_the_day(blind: Collection[Flaw]) -> bool:
     agreement broken, no dispute decided.
     """
     return not OF_CLOCK.intersection(blind)
+
+
+def to_answer(cuts: int, waits: int, found: Sequence[Flaw], blind: Sequence[Flaw]) -> list[Flaw]:
+    """Why a sweep's plan is put before people; empty: it is not.
+
+    Whoever does not know the day asks for it even with nobody to cut, or notices would stop for
+    ever, and then cuts too.
+
+    Args:
+        cuts: how many are planned.
+        waits: how many plans wait for people already.
+        found: the flaws of the plan.
+        blind: what the sweep did not see.
+    """
+    if cuts or waits:
+        return list(found)
+    return [flaw for flaw in blind if flaw in OF_CLOCK & RELEASABLE]
 
 
 def bars(sight: Sight, limits: Limits, *, released: bool = False) -> tuple[Bar, ...]:

@@ -32,10 +32,8 @@ from billing.correct import Correcting
 from billing.cuts import Cut, Outcome, cut_ids, cut_of, last_look, plan_hash
 from billing.events import Fact
 from billing.guard import (
-    OF_SIZE,
     RELEASABLE,
     WINDOW,
-    Flaw,
     Limits,
     RefusedPlan,
     Sight,
@@ -44,6 +42,7 @@ from billing.guard import (
     held_by,
     knows_the_day,
     plan_flaws,
+    to_answer,
 )
 from billing.invoice import Invoice
 from billing.ladder import Bar
@@ -184,11 +183,12 @@ class Provider:
                     del self.plans[plan.waits.id]
             if over.issuperset(self.plans):
                 self._look_again()
+        if not knows_the_day(blind) and not over.issuperset(self.plans):
+            return  # people are asked what day it is
         found = self._looks(self.desk(()), knows_the_day(blind))
         for plan_id in over:
             del self.plans[plan_id]
-        if found:
-            self._plan(found)
+        self._plan(found)
 
     def _looks(self, desk: Desk, known: bool) -> list[Cut]:
         """Look at whoever is due; the cuts."""
@@ -230,7 +230,9 @@ class Provider:
         return review(account, desk)
 
     def _plan(self, cuts: list[Cut]) -> None:
-        flaws = plan_flaws(len(cuts), len(self.queue), self.sight(), self.limits)
+        sight, waiting = self.sight(), len(self.queue)
+        found = plan_flaws(len(cuts), waiting, sight, self.limits)
+        flaws = to_answer(len(cuts), len(self.plans), found, blindness(sight, self.limits))
         if not flaws:
             self.queue += [(cut, False) for cut in cuts]
             self._waiting.update(cut.contract_id for cut in cuts)
@@ -331,6 +333,3 @@ def _is_quiet(account: Account) -> bool:
         and not (contract.rungs or account.notices)
         and not any(promise.settled_at is None for promise in account.promises)
     )
-
-
-__all__ = ["OF_SIZE", "Flaw", "Plan", "Provider"]

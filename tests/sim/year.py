@@ -1,8 +1,8 @@
-"""A year of a provider in virtual time, from one seed: who pays when, and what the product makes of it.
+"""A year of a provider in virtual time, from one seed: who pays when, and what comes of it.
 
-Every cut is judged by what is true (`tests.sim.truth`), every payment that the product hears of must
-restore at once, and whoever owes must be cut within a few days, but for those of a disaster
-(`tests.sim.disasters`).
+Every cut is judged by what is true (`tests.sim.truth`); every payment that the product hears of
+must restore in that instant; whoever owes must be cut within a few days of cuts, but for the days
+of a disaster (`tests.sim.disasters`).
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from random import Random
 from billing.access import Level
 from billing.account import Payment, Promise
 from billing.calendar import ONE_DAY, day_start, is_cut_day, next_cut
-from billing.guard import OF_SIZE, Flaw, Limits
+from billing.guard import RELEASABLE, Flaw, Limits
 from billing.invoice import Invoice, Line, amount_due
 from billing.policy import Policy, parse
 from billing.promise import PromiseRefused
@@ -149,12 +149,8 @@ class Year:
 
     def _take(self, number: int, invoice: Invoice) -> None:
         """What the customer means to do about it."""
-        lot, habit = self.random.randrange(100_000), ""
-        for habit, share in HABITS:
-            lot -= share
-            if lot < 0:
-                break
-        days = 1000
+        shares = [share for _, share in HABITS]
+        (habit,) = self.random.choices([name for name, _ in HABITS], shares)
         if invoice.due_on == self.strike and self.random.random() < 0.45:
             self._habit(number, "once slowed")
             return
@@ -327,7 +323,7 @@ class Year:
         self.seen |= plan.waits.flaws
         for flaw in plan.waits.flaws:
             self.flaws[flaw.value] += len(plan.cuts)
-        if plan.waits.flaws <= OF_SIZE and not self.ahead:
+        if plan.waits.flaws <= RELEASABLE and not self.ahead:
             right = all(
                 self.truths[cut.contract_id].is_right(cut.after.value, self.now)
                 for cut in plan.cuts
@@ -387,6 +383,3 @@ class Year:
             "cut_before_the_news": self.told["before the news"],
             "wrong_cuts": len(self.wrong),
         }
-
-
-__all__ = ["Broken", "Flaw", "Year"]
