@@ -51,7 +51,9 @@ CORRUPTED = (hasty, damaged)
 class Disasters:
     """Plants them in the order that the year's seed gives, one in each span of days."""
 
-    def __init__(self, year: Year, kinds: Sequence[str] = tuple(REASONS)) -> None:
+    def __init__(
+        self, year: Year, kinds: Sequence[str] = tuple(REASONS), first: int = FIRST
+    ) -> None:
         self.year = year
         self.began: list[str] = []
         verbs: Mapping[str, Callable[[], None]] = {
@@ -63,10 +65,10 @@ class Disasters:
             "many really late": self._strike,
         }
         for place, name in enumerate(year.random.sample(kinds, len(kinds))):
-            first = START + timedelta(days=FIRST + APART * place + year.random.randrange(8))
-            while not _fits(first):
-                first += ONE_DAY
-            at = datetime.combine(first, time(6), ZONE)
+            day = START + timedelta(days=first + APART * place + year.random.randrange(8))
+            while not _fits(day):
+                day += ONE_DAY
+            at = datetime.combine(day, time(6), ZONE)
             year.at(at + year.random.randrange(300) * timedelta(minutes=1), verbs[name])
 
     # One by one
@@ -147,6 +149,7 @@ class Disasters:
     def _strike(self) -> None:
         """Nearly half of those with a due day really do not pay, until they are slowed."""
         year = self.year
+        self.began.append("many really late")
         year.strike = min(
             day
             for day in (year.now.date() + timedelta(days=away) for away in range(12, 45))

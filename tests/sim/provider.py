@@ -54,7 +54,7 @@ from tests.support.accounts import CALENDAR, RATES, ZONE
 RELEASE_WITHIN = timedelta(hours=1)
 HELD = (Bar.GUARD, Bar.STALE_FEED)
 
-Outcome_ = tuple[Account, Iterable[Fact]]
+Looked = tuple[Account, tuple[Fact, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ class Provider:
                 self._take(number, (after, facts))
         return found
 
-    def _judge(self, account: Account, desk: Desk, known: bool) -> tuple[Account, tuple[Fact, ...]]:
+    def _judge(self, account: Account, desk: Desk, known: bool) -> Looked:
         if known and (listed := notice_due(account, desk)):
             notice_id = self.number()
             self.drawn(account.subscriber_id, notice_id, listed)
@@ -278,8 +278,8 @@ class Provider:
 
     # Rows
 
-    def _take(self, number: int, outcome: Outcome_) -> None:
-        before, (after, _) = self.accounts[number].contracts[0], outcome
+    def _take(self, number: int, looked: Looked) -> None:
+        before, (after, _) = self.accounts[number].contracts[0], looked
         self._keep(number, after)
         old, new = before.access.level, after.contracts[0].access.level
         if old is not new:
