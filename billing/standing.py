@@ -136,7 +136,7 @@ def judged(
     calendar = calendar_of(contract, desk)
     verdict = decide(situation, policy_of(contract, desk), calendar, desk.now)
     worse = verdict.level.severity > contract.access.level.severity
-    if worse and desk.leaves_due and _is_due(contract, desk):
+    if worse and desk.leaves_due and _awaits_sweep(contract, desk):
         situation = replace(situation, bars=(*situation.bars, Bar.GUARD))
         verdict = decide(situation, policy_of(contract, desk), calendar, desk.now)
     zone = zone_of(desk.now)
@@ -178,10 +178,11 @@ def judged(
     return after, decided
 
 
-def _is_due(contract: Contract, desk: Desk) -> bool:
-    """Whether a sweep is to look at the contract, and has not yet."""
+def _awaits_sweep(contract: Contract, desk: Desk) -> bool:
+    """Whether a sweep is to look at the contract: it is due, or was held back by a guard."""
     review_on = contract.review_on
-    return review_on is not None and review_on.astimezone(UTC) <= desk.now.astimezone(UTC)
+    due = review_on is not None and review_on.astimezone(UTC) <= desk.now.astimezone(UTC)
+    return due or contract.reason in (Bar.GUARD, Bar.STALE_FEED)
 
 
 def _quota_reason(after: Contract, standing: date | None, today: date) -> str:
