@@ -27,7 +27,7 @@ from api.store.tables import contracts
 from api.store.uow import Uow
 from billing.account import Account
 from billing.calendar import day_start
-from billing.cuts import cut_ids, without
+from billing.cuts import cut_ids, undated, without
 from billing.events import Fact, NoticeDrawn
 from billing.ladder import Bar
 from billing.quiet import Quiet
@@ -200,7 +200,8 @@ async def _batch(sweep: _Sweep, payer_ids: Sequence[int]) -> None:
                 loud.append(item.subscriber_id)
             else:
                 looks[item.contract_id] = said
-        await review_rows.keep_quiet(uow.connection, looks)
+        if sweep.knows_the_day:
+            await review_rows.keep_quiet(uow.connection, looks)
     seen = {item.subscriber_id for item in found}
     sweep.accounts += len(seen - set(loud))
     # Whom somebody else had locked is waited for, alone.
@@ -256,6 +257,8 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
         cut = cut_ids(before, after)
         cuts += [item for item in changes(before, asked) if item.contract_id in cut]
         kept = without(asked, cut)
+        if not sweep.knows_the_day:
+            kept = undated(kept)
         done += changes(before, kept)
         notices += sum(isinstance(fact, NoticeDrawn) for fact in kept)
         looks = bulk_looks.simple(kept)

@@ -66,6 +66,14 @@ def without(facts: Iterable[Fact], contract_ids: frozenset[int]) -> list[Fact]:
     return [fact for fact in facts if judged_id(fact) not in contract_ids]
 
 
+def undated(facts: Iterable[Fact]) -> list[Fact]:
+    """What a look that does not know the day may keep: no stage beyond the line, no next look.
+
+    A wrong clock would put that look where nobody looks once the clock is right.
+    """
+    return [fact for fact in facts if not isinstance(fact, Reviewed | StageEntered)]
+
+
 def judged_id(fact: Fact) -> int | None:
     """The contract on which a fact is a verdict; None: it is none."""
     of_a_verdict = AccessDecided | Reviewed | StageEntered | StageLeft

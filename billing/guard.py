@@ -168,7 +168,7 @@ def knows_the_day(blind: Collection[Flaw]) -> bool:
     """Whether the clock can be believed, whatever else is not seen.
 
     If not, nothing is done that its being put right would not undo: no notice is drawn, no
-    agreement broken, no dispute decided.
+    agreement broken, no dispute decided, no day of the next look kept.
     """
     return not OF_CLOCK.intersection(blind)
 

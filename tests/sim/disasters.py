@@ -183,6 +183,5 @@ class Disasters:
 
 
 def _fits(day: date) -> bool:
-    """A day on which cuts are made, as it is on the next one and 40 days ahead."""
-    days = (day, day + ONE_DAY, day + JUMP)
-    return all(is_cut_day(CALENDAR, POLICY, each) for each in days)
+    """A day on which cuts are made, as they are on the next one."""
+    return all(is_cut_day(CALENDAR, POLICY, each) for each in (day, day + ONE_DAY))

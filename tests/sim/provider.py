@@ -29,7 +29,7 @@ from billing.account import (
 )
 from billing.calendar import ONE_DAY, day_start
 from billing.correct import Correcting
-from billing.cuts import Cut, Outcome, cut_ids, cut_of, last_look, plan_hash
+from billing.cuts import Cut, Outcome, cut_ids, cut_of, last_look, plan_hash, undated
 from billing.events import Fact
 from billing.guard import (
     RELEASABLE,
@@ -209,6 +209,9 @@ class Provider:
                 if key not in said:
                     said[key] = quiet(key, self.policy, CALENDAR, self.now)
                 if (look := said[key]) is not None:
+                    if not known:
+                        self._schedule(number)
+                        continue
                     contract = before.contracts[0]
                     kept = replace(contract, reason=look.reason, review_on=look.review_on)
                     self._keep(number, replace(before, contracts=(kept,)))
@@ -218,8 +221,10 @@ class Provider:
                 found.append(cut_of(before.contracts[0], facts))
                 after = replace(after, contracts=before.contracts)
                 self.accounts[number] = after
-            else:
+            elif known or undated(facts):
                 self._take(number, (after, facts))
+            else:
+                self._schedule(number)
         return found
 
     def _judge(self, account: Account, desk: Desk, known: bool) -> Looked:
