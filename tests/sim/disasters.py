@@ -159,7 +159,7 @@ class Disasters:
 
     def _struck(self) -> None:
         self.year.strike = None
-        if not self.year.told["released plans"]:
+        if len(self.year.truths) >= MANY and not self.year.told["released plans"]:
             raise Broken("many were really late, and nobody released a plan")
 
     # What they have in common
