@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?=
 YEARS ?=
+WORLD ?=
 SECONDS_EACH ?= 60
 # Every role and command is a process: what one has compiled the others take.
 unexport PYTHONDONTWRITEBYTECODE
@@ -63,8 +64,8 @@ bench: $(VENV)/.tests ## benchmarks, one JSON object a line; ONLY=name for one
 	@$(MAKE) --no-print-directory $(VENV)/.compiled
 	@$(BIN)/python -m tests.bench $(ONLY)
 
-sim: $(VENV)/.tests ## years of a small provider in virtual time; SEED= YEARS=
-	@$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED)) $(if $(YEARS),--years $(YEARS))
+sim: $(VENV)/.tests ## providers' years in virtual time; SEED= YEARS= WORLD=provider or disasters
+	@$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED)) $(if $(YEARS),--years $(YEARS)) $(if $(WORLD),--world $(WORLD))
 
 # The guided fuzzer is not to be had for every interpreter; what needs none runs without it.
 $(VENV)/.fuzz: $(VENV)/.tests requirements-fuzz.txt

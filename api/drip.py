@@ -12,14 +12,15 @@ from dataclasses import replace
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from api import canary
-from api.guards import identity, looked_at
+from api.guards import looked_at
 from api.house import House
-from api.looking import Looked, changes, cut_ids, judge, without
+from api.looking import Looked, changes, judge
 from api.store import plan_rows
 from api.store.plan_rows import NextCut
 from api.store.uow import DatabaseAway, Uow
 from api.waiting import wait_for, wait_for_either
-from billing.guard import bars
+from billing.cuts import Outcome, last_look
+from billing.guard import bars, blindness, knows_the_day
 
 LOOK_EVERY_S = 5.0
 
@@ -106,29 +107,24 @@ async def _turn(house: House, plan_id: int | None, made: list[Looked]) -> float 
 async def _cut(house: House, uow: Uow, cut: NextCut) -> Looked | None:
     """Look once more, under the account's lock; the cut if it was made."""
     before = await uow.account(cut.subscriber_id)
-    desk = await uow.desk_with(bars(await uow.sight(), uow.limits, released=cut.released))
-    after, facts = await judge(uow, before, desk)
+    sight = await uow.sight()
+    desk = await uow.desk_with(bars(sight, uow.limits, released=cut.released))
+    known = knows_the_day(blindness(sight, uow.limits))
+    after, facts = await judge(uow, before, desk, knows_the_day=known)
     planned = looked_at(await plan_rows.read_row(uow.connection, cut.plan_id, cut.contract_id))
-    mine = frozenset({cut.contract_id})
-    found = cut_ids(before, after)
-    # What happened to the others stands; only their cuts wait for a plan of their own.
-    kept = without(facts, found - mine)
-    now_cut = next((item for item in changes(before, kept) if item.contract_id in mine), None)
-    outcome = next(item.reason for item in after.contracts if item.id == cut.contract_id)
-    if now_cut is not None and cut.contract_id in found:
-        if cut.released and identity(now_cut) != identity(planned):
-            # Two people released something else: the next sweep plans it anew.
-            await plan_rows.mark_row(uow.connection, cut, "left", "changed")
-            await uow.record(before, without(kept, mine))
-            await plan_rows.look_now(uow.connection, cut.contract_id, uow.clock.now())
-            return None
-    else:
-        now_cut = None
-    await uow.record(before, kept)
-    state = "cut" if now_cut is not None else "left"
-    await plan_rows.mark_row(uow.connection, cut, state, outcome)
-    if now_cut is None:
+    released = planned.cut if cut.released else None
+    last = last_look(before, after, facts, cut.contract_id, released)
+    await uow.record(before, last.facts)
+    made = last.outcome is Outcome.MADE
+    await plan_rows.mark_row(uow.connection, cut, "cut" if made else "left", last.reason)
+    if last.outcome is Outcome.CHANGED:
+        # Two people released something else: the next sweep plans it anew.
+        await plan_rows.look_now(uow.connection, cut.contract_id, uow.clock.now())
+    if not made:
         return None
+    (now_cut,) = (
+        item for item in changes(before, last.facts) if item.contract_id == cut.contract_id
+    )
     await canary.begin(house, uow, cut.plan_id)
     return replace(now_cut, subscriber=planned.subscriber, nas=planned.nas, region=planned.region)
 

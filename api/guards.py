@@ -4,14 +4,12 @@ Restores never come here. A refused plan is kept with every row and its hash; tw
 it by that hash before it expires, and then each of its cuts is judged once more (`api.drip`).
 """
 
-import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Row
 
@@ -23,19 +21,24 @@ from api.store import guard_counts, guard_rows, plan_rows, review_rows
 from api.store.uow import Uow
 from billing.access import Level
 from billing.calendar import ONE_DAY, day_start, zone_of
+from billing.cuts import plan_hash
 from billing.guard import (
+    OF_CLOCK,
     RELEASABLE,
     Flaw,
+    RefusedPlan,
     Sight,
     blindness,
     crowded,
-    flaws,
+    held_by,
+    knows_the_day,
     nas_max,
+    plan_flaws,
     sweep_bound,
+    to_answer,
 )
 
 PEOPLE = 2
-_CLOCK = frozenset({Flaw.CLOCK_AHEAD, Flaw.CLOCK_BACK})
 _COLUMNS = (
     "plan_id",
     "contract_id",
@@ -82,6 +85,20 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """What a sweep begins with. `over` are the refused plans that it takes the place of.
+
+    `is_idle`: people are asked already what day it is, and nobody is looked at until they answered
+    or cannot answer any more.
+    """
+
+    sight: Sight
+    knows_the_day: bool
+    over: tuple[int, ...]
+    is_idle: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """What the guards made of a plan; no flaws: its cuts are made one by one."""
 
@@ -89,10 +106,11 @@ class Decided:
     flaws: tuple[Flaw, ...]
 
 
-async def begin(house: House, correlation_id: str, actor: str) -> Sight:
+async def begin(house: House, correlation_id: str, actor: str) -> Begun:
     """What a sweep sees as it begins. A provider that was silent for long is asked first.
 
-    Plans whose time is over are closed; whom a guard held back that is open again is looked at.
+    Whom a guard held back that is open again is looked at, and so is everybody of a plan that
+    nobody can release any more: the sweep plans them anew.
     """
     limits = house.settings.limits
     await kill_switch.follow_file(house)
@@ -106,38 +124,58 @@ async def begin(house: House, correlation_id: str, actor: str) -> Sight:
         now = uow.clock.now()
         sight = await uow.sight()
         blind = blindness(sight, limits)
-        closed = await plan_rows.settle_plans(uow.connection, now, sees=not blind)
-        for plan_id in closed:
-            await uow.audit("review.closed", f"review:{plan_id}", {})
-        if not blind:
+        known = knows_the_day(blind)
+        if known:
             await guard_rows.keep_seen(uow.connection, now)
-            if closed:
-                sight = await uow.sight()
-            if not sight.plan_waits:
+        plans = await plan_rows.refused(uow.connection)
+        over = tuple(plan.id for plan in plans if plan.is_over(now))
+        if not blind:
+            seen = [plan.id for plan in plans if plan.id not in over and plan.lacked_sight()]
+            await _close(uow, seen, "overtaken")
+            if all(plan.id in {*over, *seen} for plan in plans):
                 await guard_rows.look_again(uow.connection, ("guard", "stale_feed"), now)
-    return sight
+    return Begun(sight, known, over, is_idle=not known and len(plans) > len(over))
 
 
 async def plan_cuts(
-    house: House, cuts: Sequence[Looked], correlation_id: str, actor: str
+    house: House,
+    cuts: Sequence[Looked],
+    correlation_id: str,
+    actor: str,
+    begun: Begun | None = None,
 ) -> Decided | None:
-    """Put the cuts of a sweep before the guards; None: there are none.
+    """Put the cuts of a sweep before the guards; None: there is nothing to decide.
 
     Refused, they are kept and told, and nobody of them is cut.
+
+    Args:
+        house: where.
+        cuts: what the sweep would cut.
+        correlation_id: of whoever asked.
+        actor: the same, for the audit log.
+        begun: with what it began; None: it did not look at everybody, so it takes no other plan's
+            place. Plans that nobody can release any more stand against cuts until here.
     """
-    if not cuts:
+    if not cuts and (begun is None or (begun.knows_the_day and not begun.over)):
         return None
     limits = house.settings.limits
     async with house.uow(actor, correlation_id) as uow:
         # Two sweeps at once count each other.
         await plan_rows.lock_plans(uow.connection, plan_rows.PLANS_LOCK)
+        await _close(uow, begun.over if begun is not None else (), "expired")
         now = uow.clock.now()
         told = await _told(uow, cuts)
         sight = await with_counts(uow, await uow.sight(), told)
-        # What is planned and still waits its turn counts as made.
         waiting = await plan_rows.waiting_cuts(uow.connection)
-        counted = replace(sight, cuts_in_window=sight.cuts_in_window + waiting)
-        found = flaws(len(cuts), counted, limits, cuts_on(told))
+        waits = len(await plan_rows.refused(uow.connection))
+        found = to_answer(
+            len(cuts),
+            waits,
+            plan_flaws(len(cuts), waiting, sight, limits, cuts_on(told)),
+            blindness(sight, limits),
+        )
+        if not cuts and not found:
+            return None
         plan_id = await keep(
             uow,
             told,
@@ -146,7 +184,7 @@ async def plan_cuts(
             flaws=found,
             expires_at=now + timedelta(minutes=house.settings.release_minutes),
         )
-        data = {"cuts": len(cuts), "active": sight.active, "hash": plan_hash(told).hex()}
+        data = {"cuts": len(cuts), "active": sight.active, "hash": hash_of(told).hex()}
         if found:
             names = [flaw.value for flaw in found]
             await uow.audit("review.refused", f"review:{plan_id}", {**data, "flaws": names})
@@ -155,15 +193,14 @@ async def plan_cuts(
         else:
             await uow.audit("review.planned", f"review:{plan_id}", data)
             uow.notify("religa_cuts", str(plan_id))
-    return Decided(plan_id, found)
+    return Decided(plan_id, tuple(found))
 
 
 async def put_off(uow: Uow, plan_id: int, found: Sequence[Flaw]) -> None:
     """Take a refused plan's contracts off the schedule until tomorrow, or until a guard opens."""
     now = uow.clock.now()
     tomorrow = day_start(now.date() + ONE_DAY, zone_of(now))
-    reason = "stale_feed" if set(found) == {Flaw.STALE_FEED} else "guard"
-    await plan_rows.hold_back(uow.connection, plan_id, reason, now, tomorrow)
+    await plan_rows.hold_back(uow.connection, plan_id, held_by(found).value, now, tomorrow)
 
 
 async def release(
@@ -186,10 +223,11 @@ async def release(
         raise ReleaseRefused(
             f"review {plan_id} is {plan.state}; only a refused one can be released"
         )
-    if plan.expires_at.astimezone(UTC) <= now.astimezone(UTC):
+    if RefusedPlan(plan_id, plan.made_at, plan.expires_at, frozenset()).is_over(now):
+        began, ended = (at.astimezone(now.tzinfo) for at in (plan.made_at, plan.expires_at))
         raise ReleaseRefused(
-            f"review {plan_id} expired at {plan.expires_at.astimezone(now.tzinfo).isoformat()};"
-            " the next sweep plans anew"
+            f"review {plan_id} expired: it could be released from {began.isoformat()} until"
+            f" {ended.isoformat()}; the next sweep plans anew"
         )
     if given != bytes(plan.hash):
         raise ReleaseRefused(
@@ -211,7 +249,7 @@ async def release(
     if len(people) < PEOPLE:
         await uow.audit("review.approved", subject, data)
         return "refused", people
-    if _CLOCK.intersection(blind):
+    if OF_CLOCK.intersection(blind):
         # The two have looked at a calendar.
         await guard_rows.keep_seen(uow.connection, now)
     await plan_rows.release_plan(uow.connection, plan_id)
@@ -240,7 +278,7 @@ async def keep(
             "made_at": uow.clock.now(),
             "actor": uow.actor,
             "correlation_id": uow.correlation_id,
-            "hash": plan_hash(rows),
+            "hash": hash_of(rows),
             "cuts": sum(row.is_cut for row in rows),
             "active": sight.active,
             "cuts_max": cuts_max,
@@ -260,24 +298,9 @@ async def keep(
     return plan_id
 
 
-def plan_hash(rows: Iterable[Looked]) -> bytes:
-    """Of who would be cut, from where to where and for which debt, whatever the rows' order."""
-    said = sorted(identity(row) for row in rows if row.is_cut)
-    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).digest()
-
-
-def identity(row: Looked) -> tuple[object, ...]:
-    """What two people release: should it differ later, it is another cut."""
-    return (
-        row.contract_id,
-        row.before.value,
-        row.after.value,
-        row.counted_cents,
-        list(row.invoice_ids),
-        row.notice_id,
-        row.policy,
-        row.policy_version,
-    )
+def hash_of(rows: Iterable[Looked]) -> bytes:
+    """Of the cuts among the rows."""
+    return plan_hash(row.cut for row in rows if row.is_cut)
 
 
 def totals(rows: Iterable[Looked]) -> dict[str, object]:
@@ -332,6 +355,11 @@ async def usual(uow: Uow) -> tuple[int, ...]:
     return await guard_counts.weekday_cuts(
         uow.connection, now, str(zone_of(now)), uow.limits.usual_of
     )
+
+
+async def _close(uow: Uow, plan_ids: Sequence[int], state: Literal["expired", "overtaken"]) -> None:
+    for plan_id in await plan_rows.close_plans(uow.connection, plan_ids, state):
+        await uow.audit("review.closed", f"review:{plan_id}", {})
 
 
 async def _told(uow: Uow, rows: Sequence[Looked]) -> list[Looked]:

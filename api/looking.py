@@ -11,7 +11,8 @@ from api.store.uow import Uow
 from billing.access import Level
 from billing.account import Account, Desk, draw_notice, notice_due
 from billing.account import review as review_account
-from billing.events import AccessDecided, Fact, Reviewed, StageEntered, StageLeft
+from billing.cuts import Cut, judged_id
+from billing.events import AccessDecided, Fact, Reviewed
 from billing.ladder import Verdict
 from billing.payer import Contract
 
@@ -51,18 +52,38 @@ class Looked:
         """Whether the line gets better."""
         return self.after.severity < self.before.severity
 
+    @property
+    def cut(self) -> Cut:
+        """What two people release of it."""
+        return Cut(
+            contract_id=self.contract_id,
+            before=self.before,
+            after=self.after,
+            counted_cents=self.counted_cents,
+            invoice_ids=self.invoice_ids,
+            notice_id=self.notice_id,
+            policy=self.policy,
+            policy_version=self.policy_version,
+        )
+
     def told(self, context: Context) -> "Looked":
         """The same, with what tells a person whose contract it is."""
         return replace(self, subscriber=context.subscriber, nas=context.nas, region=context.region)
 
 
 async def judge(
-    uow: Uow, account: Account, desk: Desk, draw: Draw | None = None, *, preview: bool = False
+    uow: Uow,
+    account: Account,
+    desk: Desk,
+    draw: Draw | None = None,
+    *,
+    preview: bool = False,
+    knows_the_day: bool = True,
 ) -> tuple[Account, Sequence[Fact]]:
     """What a look makes true: what is over, a notice that is due, the verdicts.
 
     A preview draws no number of the database, and no notice: one that is not proven yet changes no
-    level.
+    level. Nor does a look that does not know the day, which ends nothing either.
     """
     if preview:
         numbers = count(-1, -1)
@@ -72,39 +93,21 @@ async def judge(
 
         draw = made_up
     draw = draw or uow.draw
-    account, over = await run_out(uow, account, desk, uow.actor, draw)
-    if not preview and notice_due(account, desk):
+    over: Sequence[Fact] = ()
+    if knows_the_day:
+        account, over = await run_out(uow, account, desk, uow.actor, draw)
+    if not preview and knows_the_day and notice_due(account, desk):
         after, facts = draw_notice(account, await draw("notices"), desk)
     else:
         after, facts = review_account(account, desk)
     return after, (*over, *facts)
 
 
-def cut_ids(before: Account, after: Account) -> frozenset[int]:
-    """The contracts that the look cuts."""
-    levels = {contract.id: contract.access.level for contract in before.contracts}
-    return frozenset(
-        contract.id
-        for contract in after.contracts
-        if contract.access.level.severity > levels[contract.id].severity
-        and contract.reason != "paused"
-    )
-
-
-def without(facts: Sequence[Fact], contract_ids: frozenset[int]) -> list[Fact]:
-    """The facts, but for the verdicts on these contracts: they are given later, or not at all."""
-    return [fact for fact in facts if _judged_id(fact) not in contract_ids]
-
-
 def only(facts: Sequence[Fact], contract_ids: frozenset[int] | None) -> list[Fact]:
     """The facts, without verdicts on contracts that were not asked for; None: all were."""
     if contract_ids is None:
         return list(facts)
-    return [
-        fact
-        for fact in facts
-        if (judged_id := _judged_id(fact)) is None or judged_id in contract_ids
-    ]
+    return [fact for fact in facts if (number := judged_id(fact)) is None or number in contract_ids]
 
 
 def changes(before: Account, facts: Sequence[Fact]) -> list[Looked]:
@@ -178,8 +181,3 @@ def looked(
         region=context.region,
         nas=context.nas,
     )
-
-
-def _judged_id(fact: Fact) -> int | None:
-    of_a_verdict = AccessDecided | Reviewed | StageEntered | StageLeft
-    return fact.contract_id if isinstance(fact, of_a_verdict) else None

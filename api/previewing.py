@@ -15,9 +15,10 @@ from api.review import BATCH
 from api.store import plan_rows, review_rows
 from api.store.review_rows import Context
 from api.store.uow import Uow
+from billing import guard
 from billing.access import Level
 from billing.account import Account
-from billing.guard import Bound, Flaw, Sight, flaws, sweep_bound
+from billing.guard import Bound, Flaw, Sight, blindness, flaws, sweep_bound
 from billing.ladder import Bar, Verdict, decide
 from billing.payer import Contract, Desk
 from billing.standing import policy_of, situation_of
@@ -52,6 +53,8 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
     after = 0
     async with house.uow("review", "preview") as uow:
         sight = await uow.sight()
+    limits = house.settings.limits
+    known = guard.knows_the_day(blindness(sight, limits))
     standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
     while contract_ids is None or contract_ids:
         async with house.uow("review", "preview") as uow:
@@ -60,11 +63,10 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
             if not payers:
                 break
             found = await review_rows.due(uow.connection, desk.now, contract_ids, payers)
-            rows += await _told(uow, desk, found)
+            rows += await _told(uow, desk, found, known)
             after = payers[-1]
     async with house.uow("review", "preview") as uow:
         sight = await guards.with_counts(uow, sight, rows)
-    limits = house.settings.limits
     refused = flaws(sum(row.is_cut for row in rows), sight, limits, guards.cuts_on(rows))
     most, by = sweep_bound(sight.active, limits, sight.weekday_cuts)
     return Preview(tuple(rows), sight, refused, most, by)
@@ -76,7 +78,9 @@ async def keep(uow: Uow, found: Preview) -> int:
     return await guards.keep(uow, found.rows, "preview", found.sight, flaws=found.flaws)
 
 
-async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[Looked]:
+async def _told(
+    uow: Uow, desk: Desk, found: Sequence[review_rows.Due], knows_the_day: bool
+) -> list[Looked]:
     rows: list[Looked] = []
     loud: dict[int, dict[int, Context]] = {}
     known = Known(desk)
@@ -110,19 +114,23 @@ async def _told(uow: Uow, desk: Desk, found: Sequence[review_rows.Due]) -> list[
     for start in range(0, len(payers), ACCOUNTS):
         accounts = await uow.accounts_unlocked(payers[start : start + ACCOUNTS])
         for payer_id, account in accounts.items():
-            rows += await _account(uow, desk, account, loud[payer_id])
+            rows += await _account(uow, desk, account, loud[payer_id], knows_the_day)
     return sorted(rows, key=lambda row: (row.subscriber_id, row.contract_id))
 
 
 async def _account(
-    uow: Uow, desk: Desk, before: Account, contexts: Mapping[int, Context]
+    uow: Uow,
+    desk: Desk,
+    before: Account,
+    contexts: Mapping[int, Context],
+    knows_the_day: bool,
 ) -> list[Looked]:
     def unchanged(contract: Contract) -> Verdict:
         situation = situation_of(before, contract, desk)
         return decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
 
     try:
-        after, facts = await judge(uow, before, desk, preview=True)
+        after, facts = await judge(uow, before, desk, preview=True, knows_the_day=knows_the_day)
         return list(everything(before, after, facts, unchanged, contexts))
     except (LookupError, ValueError) as error:
         return [

@@ -20,7 +20,7 @@ from api import drip, guards, rescinding
 from api.batches import few_collections, together
 from api.house import House
 from api.known import Known, Numbers
-from api.looking import Looked, changes, cut_ids, judge, only, without
+from api.looking import Looked, changes, judge, only
 from api.store import bulk_looks, canary_rows, review_rows
 from api.store.guard_tables import review_rows as review_rows_table
 from api.store.policies import next_rules_on, tell_of_new_rules
@@ -28,6 +28,7 @@ from api.store.tables import contracts
 from api.store.uow import Uow
 from billing.account import Account
 from billing.calendar import day_start
+from billing.cuts import cut_ids, undated, without
 from billing.events import Fact, NoticeDrawn
 from billing.guard import Flaw
 from billing.ladder import Bar
@@ -70,6 +71,7 @@ class _Sweep:
     correlation_id: str
     actor: str
     standing: tuple[Bar, ...]
+    knows_the_day: bool
     numbers: Numbers = field(default_factory=Numbers)
     accounts: int = 0
     notices: int = 0
@@ -137,9 +139,11 @@ async def sweep(
     async with house.uow(actor, correlation_id) as uow:
         now = uow.clock.now()
         await tell_of_new_rules(uow.connection, now.date(), now)
-    sight = await guards.begin(house, correlation_id, actor)
-    standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
-    going = _Sweep(house, contract_ids, correlation_id, actor, standing)
+    begun = await guards.begin(house, correlation_id, actor)
+    if begun.is_idle and contract_ids is None:
+        return ReviewRun(0, 0, (), ())
+    standing = (Bar.KILL_SWITCH,) if begun.sight.switched_off else ()
+    going = _Sweep(house, contract_ids, correlation_id, actor, standing, begun.knows_the_day)
     batches = _Batches(going)
 
     async def work() -> None:
@@ -150,7 +154,8 @@ async def sweep(
 
     with few_collections():
         await together(work, AT_ONCE)
-    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor)
+    whole = begun if contract_ids is None else None
+    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor, whole)
     ran = ReviewRun(going.accounts, going.notices, tuple(going.done), tuple(going.failed))
     if decided is None:
         return ran
@@ -206,7 +211,8 @@ async def _batch(sweep: _Sweep, payer_ids: Sequence[int]) -> None:
                 loud.append(item.subscriber_id)
             else:
                 looks[item.contract_id] = said
-        await review_rows.keep_quiet(uow.connection, looks)
+        if sweep.knows_the_day:
+            await review_rows.keep_quiet(uow.connection, looks)
     seen = {item.subscriber_id for item in found}
     sweep.accounts += len(seen - set(loud))
     # Whom somebody else had locked is waited for, alone.
@@ -250,7 +256,9 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
     notices = 0
     for payer_id, before in accounts.items():
         try:
-            after, facts = await judge(uow, before, desk, sweep.numbers.draw(uow))
+            after, facts = await judge(
+                uow, before, desk, sweep.numbers.draw(uow), knows_the_day=sweep.knows_the_day
+            )
         except (LookupError, ValueError):
             if len(accounts) == 1:
                 raise
@@ -260,6 +268,8 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
         cut = cut_ids(before, after)
         cuts += [item for item in changes(before, asked) if item.contract_id in cut]
         kept = without(asked, cut)
+        if not sweep.knows_the_day:
+            kept = undated(kept)
         done += changes(before, kept)
         notices += sum(isinstance(fact, NoticeDrawn) for fact in kept)
         looks = bulk_looks.simple(kept)

@@ -36,7 +36,7 @@ async def show_preview(house: House, *, as_json: bool) -> int:
     }
     counted = guards.totals(found.rows)
     if as_json:
-        hashed = guards.plan_hash(found.rows).hex()
+        hashed = guards.hash_of(found.rows).hex()
         typer.echo(json.dumps({"dry_run": True, "flaws": flaws, "hash": hashed, **counted}))
     else:
         for name in ("region", "nas", "level", "reason"):

@@ -8,8 +8,8 @@ Source: design rule 7.3 and invariants A7, A9 and A11 of the reliability goals. 
 a fault of the judge in Kubernetes' node controller too, and an empty set never means everybody.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -44,11 +44,12 @@ class Flaw(StrEnum):
     BOOKS_DIFFER = "books_differ"
 
 
-# What is wrong with the plan itself: until two people have looked, or its time is over, nobody is
-# cut by another one either.
+# The judge may be wrong: a plan refused for one of these waits for two people, or for another plan.
 OF_THE_PLAN = frozenset(
     {Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.TOO_MANY_ON_NAS, Flaw.CANARY, Flaw.PLAN_WAITS}
 )
+# What day it is, is not known.
+OF_CLOCK = frozenset({Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD, Flaw.CLOCKS_APART})
 # What two people may answer for: they have seen the plan, and the calendar on the wall.
 RELEASABLE = OF_THE_PLAN | {Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD}
 
@@ -99,7 +100,7 @@ class Sight:
         primary: the database takes writes.
         active: running contracts.
         cuts_in_window: cuts of all sources in the `WINDOW` before now.
-        plan_waits: a plan refused for its size waits to be released or to expire.
+        plan_waits: a plan refused for its size was neither released nor followed by another.
         switched_off: the kill switch of all cuts is on.
         books_differ: the last recomputation of the books found a difference.
         weekday_cuts: what was cut on each of the last days of this weekday on which a sweep cut
@@ -119,6 +120,28 @@ class Sight:
     books_differ: bool = False
     weekday_cuts: tuple[int, ...] = ()
     contracts_on: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPlan:
+    """A plan that waits: why it was refused, and from when to when it can be released."""
+
+    id: int
+    made_at: datetime
+    expires_at: datetime
+    flaws: frozenset[Flaw]
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it cannot be released any more; one of a time to come was made by a wrong clock.
+
+        It goes on standing against cuts until a sweep that saw everybody has planned anew.
+        """
+        at = now.astimezone(UTC)
+        return not self.made_at.astimezone(UTC) <= at < self.expires_at.astimezone(UTC)
+
+    def lacked_sight(self) -> bool:
+        """Whether seeing again is all that it waits for."""
+        return not self.flaws & OF_THE_PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +219,9 @@ def blindness(sight: Sight, limits: Limits) -> tuple[Flaw, ...]:
     """What keeps the judge from seeing, however few would be cut (invariant A11)."""
     found: list[Flaw] = []
     now = sight.now.astimezone(UTC)
-    if any(now - at.astimezone(UTC) > limits.feed_age_max for at in sight.heard_at.values()):
+    ages = [now - at.astimezone(UTC) for at in sight.heard_at.values()]
+    # News of a time to come was heard by a wrong clock: its age is not known.
+    if any(age > limits.feed_age_max or age < -limits.clocks_apart_max for age in ages):
         found.append(Flaw.STALE_FEED)
     if sight.seen_at is not None:
         seen_at = sight.seen_at.astimezone(UTC)
@@ -236,6 +261,49 @@ def flaws(
     if sight.plan_waits:
         found.append(Flaw.PLAN_WAITS)
     return (*found, *blindness(sight, limits))
+
+
+def plan_flaws(
+    cuts: int,
+    waiting: int,
+    sight: Sight,
+    limits: Limits,
+    cuts_on: Mapping[str, int] | None = None,
+) -> tuple[Flaw, ...]:
+    """The same, where so many cuts of earlier plans still wait their turn: they count as made."""
+    counted = replace(sight, cuts_in_window=sight.cuts_in_window + waiting)
+    return flaws(cuts, counted, limits, cuts_on)
+
+
+def held_by(found: Collection[Flaw]) -> Bar:
+    """What is said of the contracts of a plan that was refused for these."""
+    return Bar.STALE_FEED if set(found) == {Flaw.STALE_FEED} else Bar.GUARD
+
+
+def knows_the_day(blind: Collection[Flaw]) -> bool:
+    """Whether the clock can be believed, whatever else is not seen.
+
+    If not, nothing is done that its being put right would not undo: no notice is drawn, no
+    agreement broken, no dispute decided, no day of the next look kept.
+    """
+    return not OF_CLOCK.intersection(blind)
+
+
+def to_answer(cuts: int, waits: int, found: Sequence[Flaw], blind: Sequence[Flaw]) -> list[Flaw]:
+    """Why a sweep's plan is put before people; empty: it is not.
+
+    Whoever does not know the day asks for it even with nobody to cut, or notices would stop for
+    ever, and then cuts too.
+
+    Args:
+        cuts: how many are planned.
+        waits: how many plans wait for people already.
+        found: the flaws of the plan.
+        blind: what the sweep did not see.
+    """
+    if cuts or waits:
+        return list(found)
+    return [flaw for flaw in blind if flaw in OF_CLOCK & RELEASABLE]
 
 
 def bars(sight: Sight, limits: Limits, *, released: bool = False) -> tuple[Bar, ...]:

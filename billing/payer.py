@@ -225,7 +225,8 @@ class Desk:
 
     `calendar` is the provider's own, and every bank's; `calendars` are those of other places.
     `now` is aware and in the provider's own zone, so that `now.date()` is the business date.
-    `bars` stand against cutting anybody.
+    `bars` stand against cutting anybody. `leaves_due`: whoever is due for a look is cut by the
+    sweep that looks and counts how many they are, and by nothing that happens to them before.
     """
 
     policies: Mapping[str, Policy]
@@ -234,3 +235,4 @@ class Desk:
     terms: Terms = USUAL_TERMS
     bars: tuple[Bar, ...] = ()
     calendars: Mapping[Place, Calendar] = field(default_factory=dict)
+    leaves_due: bool = False

@@ -13,6 +13,7 @@ from billing.dispute import stood_still
 from billing.events import AccessDecided, Fact, Reviewed, StageEntered, StageLeft
 from billing.invoice import Invoice
 from billing.ladder import (
+    Bar,
     CoveringNotice,
     Receivable,
     Rung,
@@ -134,6 +135,10 @@ def judged(
     situation = situation_of(account, contract, desk)
     calendar = calendar_of(contract, desk)
     verdict = decide(situation, policy_of(contract, desk), calendar, desk.now)
+    worse = verdict.level.severity > contract.access.level.severity
+    if worse and desk.leaves_due and _awaits_sweep(contract, desk):
+        situation = replace(situation, bars=(*situation.bars, Bar.GUARD))
+        verdict = decide(situation, policy_of(contract, desk), calendar, desk.now)
     zone = zone_of(desk.now)
     days = [_notice_due_on(account, contract, desk), lapses_on(account, contract, desk)]
     # In the past when it is due already: then the next look is now, to draw a notice or to end
@@ -171,6 +176,13 @@ def judged(
         calendar=calendar,
     )
     return after, decided
+
+
+def _awaits_sweep(contract: Contract, desk: Desk) -> bool:
+    """Whether a sweep is to look at the contract: it is due, or was held back by a guard."""
+    review_on = contract.review_on
+    due = review_on is not None and review_on.astimezone(UTC) <= desk.now.astimezone(UTC)
+    return due or contract.reason in (Bar.GUARD, Bar.STALE_FEED)
 
 
 def _quota_reason(after: Contract, standing: date | None, today: date) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, literal_column, or_, select
 from api import drip, guards, previewing, review
 from api.explain import reason_text
 from api.guard_words import refusals
-from api.guards import plan_hash, totals
+from api.guards import hash_of, totals
 from api.http import fields
 from api.http.answers import Page
 from api.http.cursor import Window, decode, encode, window
@@ -74,7 +74,7 @@ async def run_review(
             plan_id = await previewing.keep(uow, found)
             kept = {
                 "id": plan_id,
-                "hash": plan_hash(found.rows).hex(),
+                "hash": hash_of(found.rows).hex(),
                 "sentences": refusals(told, await plan_rows.read_plan(uow.connection, plan_id)),
                 "flaws": [flaw.value for flaw in found.flaws],
                 "totals": totals(found.rows),

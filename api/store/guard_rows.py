@@ -52,7 +52,7 @@ select (select count(*) > 0 from kill_switches where lifted_at is null and scope
                 (select count(*) from contracts where ended_on is null)) as active,
        (select count(*) from (select from cuts where at > :since and at <= :now limit 1000000) c)
          as cuts_in_window,
-       exists (select from review_plans where state = 'refused' and expires_at > :now
+       exists (select from review_plans where state = 'refused'
                  and flaws && {OF_THE_PLAN_SQL}) as plan_waits,
        pg_is_in_recovery() as in_recovery,
        (select differences > 0 from book_checks order by id desc limit 1) as books_differ,

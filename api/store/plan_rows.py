@@ -1,15 +1,15 @@
 """Plans of sweeps as rows: kept whole, released, and worked off one planned cut at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Row, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.bulk import copy_rows
-from api.store.guard_rows import OF_THE_PLAN_SQL
 from api.store.guard_tables import review_approvals, review_plans, review_rows
+from billing.guard import Flaw, RefusedPlan
 
 _HOLD_BACK = text("""
 update contracts c set reason = :reason, review_on = :review_on
@@ -21,15 +21,13 @@ _LOCK_PLANS = text("select pg_advisory_xact_lock(:lock)")
 PLANS_LOCK = 0x52454C53  # "RELS"
 CUTS_LOCK = 0x52454C58  # "RELX"
 
-_SETTLE_PLANS = text(f"""
-update review_plans
-   set state = case when expires_at <= :now then 'expired' else 'overtaken' end
- where state = 'refused'
-   and (expires_at <= :now
-        or (cast(:sees as boolean)
-            and not flaws && {OF_THE_PLAN_SQL}))
-returning id, state
-""")  # noqa: S608 -- no text but our own constants
+_REFUSED = text("""
+select id, made_at, expires_at, flaws from review_plans where state = 'refused' order by id
+""")
+_CLOSE_PLANS = text("""
+update review_plans set state = :state
+ where id = any(cast(:ids as bigint[])) and state = 'refused' returning id
+""")
 _FORGET_ROWS = text("""
 delete from review_rows r using review_plans p
  where p.id = r.plan_id and p.state = 'preview' and p.made_wall < now() - interval '1 day'
@@ -89,14 +87,21 @@ async def lock_plans(connection: AsyncConnection, lock: int) -> None:
     await connection.execute(_LOCK_PLANS, {"lock": lock})
 
 
-async def settle_plans(connection: AsyncConnection, now: datetime, *, sees: bool) -> list[int]:
-    """Close refused plans whose time is over or, if the judge sees again, that only lacked sight.
+async def refused(connection: AsyncConnection) -> list[RefusedPlan]:
+    """The plans that wait."""
+    rows = await connection.execute(_REFUSED)
+    return [
+        RefusedPlan(row.id, row.made_at, row.expires_at, frozenset(map(Flaw, row.flaws)))
+        for row in rows
+    ]
 
-    Returns:
-        Which.
-    """
-    rows = await connection.execute(_SETTLE_PLANS, {"now": now, "sees": sees})
-    return [row.id for row in rows]
+
+async def close_plans(
+    connection: AsyncConnection, plan_ids: Collection[int], state: Literal["expired", "overtaken"]
+) -> list[int]:
+    """Nobody can release these refused plans any more; those that were not closed before."""
+    closed = await connection.execute(_CLOSE_PLANS, {"ids": list(plan_ids), "state": state})
+    return [row.id for row in closed]
 
 
 async def insert_plan(connection: AsyncConnection, values: Mapping[str, object]) -> int:

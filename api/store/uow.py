@@ -278,7 +278,8 @@ class Uow:
         What stands against any cut now lies on it too: the kill switch, and what the guards say.
         """
         if self._desk is None:
-            self._desk = await self.desk_with(bars(await self.sight(), self.limits))
+            desk = await self.desk_with(bars(await self.sight(), self.limits))
+            self._desk = replace(desk, leaves_due=True)
         return self._desk
 
     async def sight(self) -> Sight:

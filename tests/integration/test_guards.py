@@ -1,7 +1,7 @@
 """Planted disasters: nobody is cut wrongly, and restores go on at once."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,11 @@ from api.previewing import preview
 from api.store import guard_rows
 from api.store.guard_rows import Place
 from api.store.guard_tables import cuts, review_plans, review_rows
-from api.store.tables import contracts
+from api.store.tables import contracts, notices
 from billing.ladder import Bar
 from tests.support.database import add_nas
-from tests.support.debtors import audited, move_clock, rows
-from tests.support.late_payers import WALLED_AT, Late, late
+from tests.support.debtors import audited, issue, move_clock, rows
+from tests.support.late_payers import START, WALLED_AT, Late, late
 
 pytestmark = pytest.mark.anyio
 
@@ -133,8 +133,12 @@ async def test_a_feed_dead_for_three_days_cuts_nobody_and_restores_go_on(small: 
     await small.at_the_cut()
     await small.hear(WALLED_AT - timedelta(days=3))
     await small.hear(WALLED_AT, "card")
+    await small.set_fact("clock_seen", WALLED_AT - HOUR)
     ran = await small.run()
     assert (ran.changes, ran.flaws) == ((), ("stale_feed",))
+    # The clock is right meanwhile, or it would be taken for ahead once the feed is back.
+    async with small.house.uow("test", "sight") as uow:
+        assert (await guard_rows.sight(uow.connection, uow.clock.now())).seen_at == WALLED_AT
     assert await small.levels() == ["full"] * 2
     # Nobody can answer for payments that nobody sees.
     with pytest.raises(ReleaseRefused, match="stale_feed"):
@@ -179,6 +183,36 @@ async def test_a_clock_40_days_ahead_cuts_nobody(small: Late) -> None:
     plan = await small.plan()
     assert await small.release(plan, "ana", "bia") == ["refused", "released"]
     assert len((await make(small.house, plan["id"]))[0]) == 2
+
+
+async def test_a_clock_put_right_leaves_nothing_behind(small: Late) -> None:
+    await small.to_the_eve()
+    for debtor in small.debtors:
+        await issue(small.house, debtor.contract_id, date(2026, 10, 10))
+    told = len(await rows(small.house, notices))
+    await small.set_fact("clock", WALLED_AT + timedelta(days=40))
+    assert (await small.run()).flaws == ("clock_ahead",)
+    # People are asked once; nobody is told that he owes what is not due.
+    assert (await small.run()).accounts == 0
+    assert len(await rows(small.house, notices)) == told
+    assert (await small.plan())["cuts"] == 0  # it says that it is Saturday
+    await small.set_fact("clock", WALLED_AT)
+    # A payment on the instant of the cut does not make it past the guards.
+    await small.pay(0, 1_000)
+    assert await small.levels() == ["full"] * 2
+    assert len((await small.run()).changes) == 2
+    assert [row["state"] for row in await rows(small.house, review_plans)] == ["expired", "done"]
+
+
+async def test_people_are_asked_for_the_day_with_nobody_to_cut(small: Late) -> None:
+    await small.set_fact("clock", START + timedelta(days=3))
+    await small.set_fact("clock_seen", START)
+    assert (await small.run()).flaws == ("clock_ahead",)
+    plan = await small.plan()
+    assert (plan["cuts"], plan["state"]) == (0, "refused")
+    assert await small.release(plan, "ana", "bia") == ["refused", "released"]
+    assert (await small.run()).flaws == ()
+    assert (await small.plan())["state"] == "done"
 
 
 async def test_a_clock_that_went_back_cuts_nobody(small: Late) -> None:

@@ -12,15 +12,20 @@ from billing.guard import (
     Crowded,
     Flaw,
     Limits,
+    RefusedPlan,
     Sight,
     bars,
     blindness,
     crowded,
     flaws,
+    held_by,
+    plan_flaws,
     sweep_bound,
     sweep_max,
+    to_answer,
     window_max,
 )
+from billing.guard import knows_the_day as knows
 from billing.ladder import Bar
 from tests.support.accounts import at
 
@@ -130,6 +135,9 @@ def test_people_may_answer_for_a_plan_and_never_for_sight() -> None:
         (1, {"heard_at": {"pix": NOW - HOUR}}, ()),
         (1, {"heard_at": {"pix": NOW - HOUR - SECOND}}, (Flaw.STALE_FEED,)),
         (1, {"heard_at": {"pix": NOW, "boleto": NOW - 72 * HOUR}}, (Flaw.STALE_FEED,)),
+        # News of a time to come was heard by a wrong clock.
+        (1, {"heard_at": {"pix": NOW + timedelta(minutes=2)}}, ()),
+        (1, {"heard_at": {"pix": NOW + timedelta(days=40)}}, (Flaw.STALE_FEED,)),
         (1, {"seen_at": None}, ()),
         (1, {"seen_at": NOW + timedelta(minutes=2)}, ()),
         (1, {"seen_at": NOW + timedelta(minutes=2) + SECOND}, (Flaw.CLOCK_BACK,)),
@@ -170,6 +178,67 @@ def test_what_stands_against_a_single_cut(
     sight = replace(CLEAR, **changed)  # type: ignore[arg-type]
     assert bars(sight, LIMITS) == expected
     assert bars(sight, LIMITS, released=True) == released
+
+
+@pytest.mark.parametrize(
+    ("made", "expires", "over"),
+    [
+        (timedelta(0), HOUR, False),
+        (-HOUR, SECOND, False),
+        (-HOUR, timedelta(0), True),
+        # By a clock that was ahead, and was put right.
+        (timedelta(days=40), timedelta(days=40) + HOUR, True),
+    ],
+)
+def test_until_when_a_plan_can_be_released(made: timedelta, expires: timedelta, over: bool) -> None:
+    plan = RefusedPlan(1, NOW + made, NOW + expires, frozenset({Flaw.TOO_MANY}))
+    assert plan.is_over(NOW) is over
+
+
+@pytest.mark.parametrize(
+    ("found", "lacked_sight", "bar", "knows_the_day"),
+    [
+        ((Flaw.STALE_FEED,), True, Bar.STALE_FEED, True),
+        ((Flaw.STALE_FEED, Flaw.CLOCK_AHEAD), True, Bar.GUARD, False),
+        ((Flaw.CLOCK_BACK,), True, Bar.GUARD, False),
+        ((Flaw.CLOCKS_APART,), True, Bar.GUARD, False),
+        ((Flaw.NOT_PRIMARY,), True, Bar.GUARD, True),
+        ((Flaw.TOO_MANY, Flaw.STALE_FEED), False, Bar.GUARD, True),
+        ((Flaw.PLAN_WAITS,), False, Bar.GUARD, True),
+    ],
+)
+def test_what_the_flaws_of_a_plan_mean(
+    found: tuple[Flaw, ...], lacked_sight: bool, bar: Bar, knows_the_day: bool
+) -> None:
+    assert RefusedPlan(1, NOW, NOW + HOUR, frozenset(found)).lacked_sight() is lacked_sight
+    assert (held_by(found), knows(found)) == (bar, knows_the_day)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "waits", "found", "blind", "expected"),
+    [
+        (0, 0, (), (), []),
+        (3, 0, (), (), []),
+        (3, 0, (Flaw.TOO_MANY,), (), [Flaw.TOO_MANY]),
+        # Who does not know the day asks for it, once.
+        (0, 0, (), (Flaw.STALE_FEED, Flaw.CLOCK_AHEAD), [Flaw.CLOCK_AHEAD]),
+        (0, 1, (), (Flaw.CLOCK_AHEAD,), []),
+        (0, 0, (), (Flaw.STALE_FEED, Flaw.CLOCKS_APART), []),
+    ],
+)
+def test_what_people_are_asked(
+    cuts: int,
+    waits: int,
+    found: tuple[Flaw, ...],
+    blind: tuple[Flaw, ...],
+    expected: list[Flaw],
+) -> None:
+    assert to_answer(cuts, waits, found, blind) == expected
+
+
+def test_cuts_that_wait_their_turn_count_as_made() -> None:
+    assert plan_flaws(400, 600, CLEAR, LIMITS) == ()
+    assert plan_flaws(400, 601, CLEAR, LIMITS) == (Flaw.TOO_MANY_TODAY,)
 
 
 def test_a_provider_that_was_never_heard_of_blinds_nobody() -> None:
