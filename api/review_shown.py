@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import uuid4
 
 import typer
 
 from api import guards, previewing, review
 from api.explain import reason_text
+from api.failures import Refused
 from api.house import House
 from api.looking import Looked
 
@@ -15,15 +17,21 @@ _WIDTHS = (10, 24, 12, 12, 17, 11, 40)
 _HEAD = ("contract", "subscriber", "region", "nas", "level", "cents", "why")
 
 
-async def show_preview(house: House, *, as_json: bool) -> int:
+async def show_preview(house: House, at: datetime | None, *, as_json: bool) -> int:
     """Each contract that is due, and the totals; 1 if the guards would refuse the cuts."""
-    found = await previewing.preview(house, None)
+    try:
+        found = await previewing.preview(house, None, at)
+    except previewing.NotAhead as error:
+        raise Refused(str(error)) from error
+    next_at = found.next_at and found.next_at.astimezone(house.settings.zone)
     _show(found.rows, as_json=as_json)
     flaws = [flaw.value for flaw in found.flaws]
     counted = guards.totals(found.rows)
     if as_json:
         hashed = guards.plan_hash(found.rows).hex()
-        typer.echo(json.dumps({"dry_run": True, "flaws": flaws, "hash": hashed, **counted}))
+        later = next_at and next_at.isoformat()
+        shown = {"dry_run": True, "flaws": flaws, "hash": hashed, **counted, "next_at": later}
+        typer.echo(json.dumps(shown))
     else:
         for name in ("region", "nas", "level", "reason"):
             by = counted[f"by_{name}"]
@@ -36,6 +44,11 @@ async def show_preview(house: House, *, as_json: bool) -> int:
             f" {counted['unchanged']} unchanged (dry run);"
             f" a sweep may cut {found.cuts_max} of {found.sight.active}"
         )
+        if next_at is not None:
+            typer.echo(
+                f"others are looked at from {next_at:%Y-%m-%d %H:%M} on:"
+                f" religa review --dry-run --at {next_at:%Y-%m-%dT%H:%M}"
+            )
     return _refused(flaws)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.postman import Postman
 from tests.support.product import own_folder
-from tests.support.street import Came, Deed, Story, Street, texts
+from tests.support.street import Deed, Story, Street
 
 _AFTER_THE_END = [
     {"level": "bureau", "anchor": "rescind", "after_days": 0},
@@ -95,9 +95,7 @@ def _promise(until_on: str) -> Deed:
 
 def _promise_refused(until_on: str) -> Deed:
     def deed(street: Street, story: Story) -> None:
-        problem = street.refused(
-            f"/contracts/{story.contract_id}/promises", {"until_on": until_on}
-        )
+        problem = street.refused(f"/contracts/{story.contract_id}/promises", {"until_on": until_on})
         assert problem["detail"]
 
     return deed
@@ -354,9 +352,7 @@ def neighbours() -> list[Story]:
             deeds=[("2037-09-23 10:00", _agree), SETTLED],
         ),
         owing,
-        Story(
-            "two contracts of one payer, scope contract: the other", [], [], payer=owing
-        ),
+        Story("two contracts of one payer, scope contract: the other", [], [], payer=owing),
         both,
         Story(
             "two contracts of one payer, scope payer: the other",

@@ -241,9 +241,7 @@ class Street:
         looks: set[datetime] = {at(until)}
         for story in self.stories:
             for due_on in story.due:
-                deeds[at(story.issued)].append(
-                    (story, lambda street, told, due_on=due_on: street.issue(told, due_on))
-                )
+                deeds[at(story.issued)].append((story, _issue(due_on)))
             for when, deed in story.deeds:
                 deeds[at(when)].append((story, deed))
             for when, _ in (*story.line, *story.told):
@@ -305,9 +303,7 @@ class Street:
         profiles: dict[str, Profile] = {}
         for nas in self.nases:
             profiles |= standing(nas.events())
-        return {
-            story.username: _word(profiles.get(story.username)) for story in self.stories
-        }
+        return {story.username: _word(profiles.get(story.username)) for story in self.stories}
 
     def verdict(self) -> list[str]:
         """Everything that went otherwise than it was written."""
@@ -330,12 +326,18 @@ class Street:
         if story.payer is not None:
             return []
         came = [item for item in self.came[story.username] if item.kind in story.judged]
-        told = [f"{item.kind} {item.after:%m-%d %H:%M} to {item.until:%m-%d %H:%M}" for item in came]
+        told = [
+            f"{item.kind} {item.after:%m-%d %H:%M} to {item.until:%m-%d %H:%M}" for item in came
+        ]
         right = len(came) == len(story.told) and all(
             item.kind == kind and item.after <= at(when) <= item.until
             for item, (when, kind) in zip(came, story.told, strict=False)
         )
         return [] if right else [f"{story.name}: told {told}, meant was {list(story.told)}"]
+
+
+def _issue(due_on: str) -> Deed:
+    return lambda street, story: street.issue(story, due_on)
 
 
 def _given(row: dict[str, object]) -> dict[str, object]:
