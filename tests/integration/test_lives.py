@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.postman import Postman
 from tests.support.product import own_folder
-from tests.support.street import Deed, Story, Street
+from tests.support.street import Deed, Story, Street, texts
 
 _AFTER_THE_END = [
     {"level": "bureau", "anchor": "rescind", "after_days": 0},
@@ -511,3 +511,21 @@ def test_every_line_and_every_letter_is_as_the_policy_text_has_it(
     made = street(stories)
     made.live(until="2037-12-08 12:00")
     assert made.verdict() == []
+    came = {story.name: made.came[story.username] for story in stories}
+    (notice,) = texts(came["the worked example, never paid"], "notice")
+    for item in (
+        "A falta de pagamento é o motivo",
+        "Nada muda no serviço antes de 15 dias contados deste aviso",
+        "a partir de 19/09/2037, o serviço poderá ser suspenso",
+        "60 dias depois da suspensão (a partir de 18/11/2037), o contrato poderá ser rescindido",
+        # 2 % and three days of 1 % a month.
+        "vencida em 01/09/2037: R$ 99,90; com multa e juros até hoje, R$ 102,00",
+        "cadastros de proteção ao crédito",
+        "restabelecido em até 1 dia",
+    ):
+        assert item in notice
+    first, second = texts(came["the older of two invoices is paid while walled"], "notice")
+    assert "já avisamos" not in first
+    assert "já avisamos em 04/09/2037: os prazos dela contam daquele aviso" in second
+    reminders = texts(came["the worked example, paid on Saturday night"], "reminder")
+    assert all("Pix copia e cola: 000201" in said for said in reminders)

@@ -366,5 +366,5 @@ def _text(message: EmailMessage) -> str:
 
 
 def texts(came: Iterable[Came], kind: str) -> list[str]:
-    """What letters of a kind say."""
-    return [item.text for item in came if item.kind == kind]
+    """What letters of a kind say, each on one line."""
+    return [" ".join(item.text.split()) for item in came if item.kind == kind]
