@@ -42,6 +42,7 @@ POLICIES: dict[str, dict[str, Any]] = {
     "sms": {"channels": ["sms"]},
     "changing": {},
     "from-30.00": {"min_debt_cents": 3_000},
+    "on-first-payment": {"restore_on": "first_payment"},
 }
 MOMENTS = {
     "moments": [
@@ -116,6 +117,28 @@ def _agree(street: Street, story: Story) -> None:
     offered = street.post(f"/contracts/{story.contract_id}/agreements", body)
     assert [part["due_on"] for part in offered["parts"]] == ["2037-10-05", "2037-11-05"]
     street.post(f"/agreements/{offered['id']}/accept", {})
+
+
+def _agree_on_one_part(street: Street, story: Story) -> None:
+    body = {"instalments": 1, "due_day": 5, "valid_until": "2037-09-28"}
+    offered = street.post(f"/contracts/{story.contract_id}/agreements", body)
+    signed = street.post(f"/agreements/{offered['id']}/accept", {})
+    story.invoices.append(signed["parts"][0]["invoice_id"])
+
+
+def _correct(what: str, **body: object) -> Deed:
+    """A note, a voiding or a write-off of the story's first invoice."""
+    return lambda street, story: street.post(f"/invoices/{story.invoices[0]}/{what}", body)
+
+
+def _charge_back(street: Street, story: Story) -> None:
+    (paid,) = street.product.get("/payments", invoice_id=story.invoices[0])["items"]
+    street.post(f"/payments/{paid['id']}/chargebacks", {"reference": "cb-1", "reason": "fraude"})
+
+
+def _end_pause(street: Street, story: Story) -> None:
+    (found,) = street.product.get("/pauses", contract_id=story.contract_id)["items"]
+    street.post(f"/pauses/{found['id']}/end", {})
 
 
 def _outage(street: Street, story: Story) -> None:
@@ -257,6 +280,62 @@ def neighbours() -> list[Story]:
             line=[WALLED, ("2037-09-22 10:00", "full")],
             told=[NOTICE],
             deeds=[("2037-09-22 10:00", _by_hand(9_990))],
+        ),
+        Story(
+            "a part disputed while walled: five days for the rest, then its dates again",
+            # Due anew on Sun 09-27, in time until Mon 09-28: overdue Wed 09-30.
+            due=["2037-09-01"],
+            line=[
+                WALLED,
+                ("2037-09-22 10:00", "full"),
+                ("2037-09-30 08:00", "walled"),
+                RESTORED,
+            ],
+            told=[NOTICE],
+            deeds=[
+                (
+                    "2037-09-22 10:00",
+                    _correct("disputes", amount_cents=4_000, reason="não contratei"),
+                ),
+                SETTLED,
+            ],
+        ),
+        Story(
+            "a credit note of all of it while walled",
+            due=["2037-09-01"],
+            line=[WALLED, ("2037-09-22 10:00", "full")],
+            told=[NOTICE],
+            deeds=[
+                ("2037-09-22 10:00", _correct("credit-notes", amount_cents=9_990, reason="erro"))
+            ],
+        ),
+        Story(
+            "billed wrongly: void while walled",
+            due=["2037-09-01"],
+            line=[WALLED, ("2037-09-22 10:00", "full")],
+            told=[NOTICE],
+            deeds=[("2037-09-22 10:00", _correct("void", reason="em duplicidade"))],
+        ),
+        Story(
+            "a payment charged back: a new due date, a new notice, the ladder from its beginning",
+            # Charged back Thu 09-10: due Tue 09-15, noticed on due + 3, Fri 09-18; N + 15 = Sat
+            # 10-03, so Mon 10-05.
+            due=["2037-09-01"],
+            line=[("2037-10-05 08:00", "walled"), RESTORED],
+            told=[("2037-09-18 00:00", "notice")],
+            deeds=[
+                ("2037-08-31 15:00", _by_hand(9_990)),
+                ("2037-09-10 10:00", _charge_back),
+                SETTLED,
+            ],
+        ),
+        Story(
+            "an agreement that restores with its first payment",
+            policy="on-first-payment",
+            due=["2037-09-01"],
+            line=[WALLED, ("2037-10-05 08:00", "full")],
+            told=[NOTICE],
+            deeds=[("2037-09-23 10:00", _agree_on_one_part), ("2037-10-05 08:00", _pix(1))],
         ),
         Story(
             "a promise kept over a weekend",
@@ -483,6 +562,16 @@ def neighbours() -> list[Story]:
                     day,
                     _post("pauses", from_on="2037-09-10", until_on="2037-10-10"),
                 )
+            ],
+        ),
+        Story(
+            "the customer's own suspension, undone when the customer asks",
+            due=[],
+            line=[("2037-09-10 00:00", "blocked"), ("2037-09-22 10:00", "full")],
+            judged=EVERYTHING,
+            deeds=[
+                (day, _post("pauses", from_on="2037-09-10", until_on="2037-10-10")),
+                ("2037-09-22 10:00", _end_pause),
             ],
         ),
     ]
