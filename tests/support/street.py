@@ -19,7 +19,7 @@ import httpx
 
 from api.rehearsal.nas_log import by_username, standing
 from api.rehearsal.nas_profile import Profile
-from tests.support.adapter import SECRET, receipt_headers
+from tests.support.adapter import SECRET
 from tests.support.postman import Postman
 from tests.support.product import Product, nas_row, plan_row, subscriber_row
 from tests.support.programs import NasProgram, PspProgram
@@ -170,6 +170,19 @@ class Street:
     def post(self, path: str, body: object) -> Any:
         return self.product.post(path, body)
 
+    def knock(self, channel: str, body: str, headers: dict[str, str]) -> dict[str, Any]:
+        """What a mail server or an adapter tells of its messages."""
+        url = f"{self.product.url}/webhooks/messages/{channel}"
+        told = httpx.post(url, content=body, headers=headers, timeout=30)
+        assert told.status_code == 200, told.text
+        answer: dict[str, Any] = told.json()
+        return answer
+
+    def issue(self, story: Story, due_on: str) -> None:
+        line = {"description": "Internet", "amount_cents": 9_990}
+        body = {"contract_id": story.contract_id, "due_on": due_on, "lines": [line]}
+        story.invoices.append(self.post("/invoices", body)["id"])
+
     def refused(self, path: str, body: object) -> dict[str, Any]:
         """The problem that a POST is refused with."""
         answer = self.product.client.post(path, json=body)
@@ -177,78 +190,24 @@ class Street:
         problem: dict[str, Any] = answer.json()
         return problem
 
-    # What people do.
-
-    def issue(self, story: Story, due_on: str) -> None:
-        line = {"description": "Internet", "amount_cents": 9_990}
-        body = {"contract_id": story.contract_id, "due_on": due_on, "lines": [line]}
-        story.invoices.append(self.post("/invoices", body)["id"])
-
-    def owed(self, story: Story, number: int) -> int:
-        (found,) = [
-            item
-            for item in self.product.get("/invoices", contract_id=story.contract_id)["items"]
-            if item["id"] == story.invoices[number]
-        ]
-        return int(found["amount_due_cents"])
-
-    def pay_by_pix(self, story: Story, number: int = 0) -> None:
-        """What is asked for today, by Pix; waits for the line as the customer would."""
-        txid = self.post(f"/invoices/{story.invoices[number]}/pix", {})["txid"]
-        self.psp.pay(str(txid))
-
-    def pay_by_hand(self, story: Story, cents: int, number: int = 0) -> None:
-        body = {
-            "invoice_id": story.invoices[number],
-            "amount_cents": cents,
-            "method": "cash",
-            "reference": f"receipt-{story.index}-{number}-{self.now.isoformat()}",
-        }
-        self.post("/payments", body)
-
-    def bounce(self, story: Story) -> None:
-        """The last letter comes back: the mail server hands in its report."""
-        from tests.support.adapter import bounce
-
-        message_id = self.came[story.username][-1].message_id.strip("<>")
-        told = httpx.post(
-            f"{self.product.url}/webhooks/messages/email",
-            content=bounce(message_id),
-            headers={"Content-Type": "message/rfc822"},
-            timeout=30,
-        )
-        assert told.json()["taken"] == 1, told.text
-
-    def confirm_sms(self) -> None:
-        """The provider tells that every SMS was delivered."""
-        import json
-
-        ids = [{"id": ours, "state": "delivered"} for ours in self.postman.sms.delivered]
-        body = json.dumps({"receipts": ids}).encode()
-        told = httpx.post(
-            f"{self.product.url}/webhooks/messages/sms",
-            content=body,
-            headers=receipt_headers(body),
-            timeout=30,
-        )
-        assert told.status_code == 200, told.text
-
-    # The clock, and the judge.
-
     def live(self, until: str) -> None:
         """Let time pass from deed to deed and from date to date; notes whatever is not as told."""
         deeds: defaultdict[datetime, list[tuple[Story, Deed]]] = defaultdict(list)
+        issues: defaultdict[datetime, list[tuple[Story, str]]] = defaultdict(list)
         looks: set[datetime] = {at(until)}
         for story in self.stories:
             for due_on in story.due:
-                deeds[at(story.issued)].append((story, _issue(due_on)))
+                issues[at(story.issued)].append((story, due_on))
             for when, deed in story.deeds:
                 deeds[at(when)].append((story, deed))
             for when, _ in (*story.line, *story.told):
                 looks |= {at(when), at(when) - MINUTE}
         # What somebody does at an instant cannot come before it.
-        for instant in sorted(looks - {item - MINUTE for item in deeds} | deeds.keys()):
+        early = {instant - MINUTE for instant in deeds}
+        for instant in sorted(looks - early | deeds.keys() | issues.keys()):
             self.move(instant)
+            for story, due_on in issues.pop(instant, ()):
+                self.issue(story, due_on)
             for story, deed in deeds.pop(instant, ()):
                 deed(self, story)
             if instant in looks:
@@ -334,10 +293,6 @@ class Street:
             for item, (when, kind) in zip(came, story.told, strict=False)
         )
         return [] if right else [f"{story.name}: told {told}, meant was {list(story.told)}"]
-
-
-def _issue(due_on: str) -> Deed:
-    return lambda street, story: street.issue(story, due_on)
 
 
 def _given(row: dict[str, object]) -> dict[str, object]:
