@@ -195,6 +195,13 @@ def explain(
 def review(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show, change nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            help="of a dry run: as it would be then, as 2026-09-21T08:00, with no news until then",
+            formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"],
+        ),
+    ] = None,
 ) -> None:
     """Look at every contract that is due: tonight's cuts and restores, with reasons.
 
@@ -203,7 +210,9 @@ def review(
     """
     from api.commands import review as work
 
-    _run("review", lambda settings: work(settings, dry_run, as_json))
+    if at is not None and not dry_run:
+        raise typer.BadParameter("it is for --dry-run: nobody is cut before the time")
+    _run("review", lambda settings: work(settings, dry_run, as_json, at))
 
 
 @app.command()

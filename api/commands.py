@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -125,13 +125,14 @@ async def explain(settings: Settings, contract_id: int, lang: str) -> int:
     return 0
 
 
-async def review(settings: Settings, dry_run: bool, as_json: bool) -> int:
+async def review(settings: Settings, dry_run: bool, as_json: bool, at: datetime | None) -> int:
     """Show, or show and do, what the ladder asks for now; 1 if the guards refuse the cuts."""
     from api.review_shown import show_preview, show_run
 
     async with _house(settings) as house:
-        show = show_preview if dry_run else show_run
-        return await show(house, as_json=as_json)
+        if dry_run:
+            return await show_preview(house, at, as_json=as_json)
+        return await show_run(house, as_json=as_json)
 
 
 async def bill(settings: Settings, until: date) -> int:

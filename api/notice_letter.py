@@ -1,11 +1,15 @@
 """An overdue notice as it reads at this instant: what is still owed, in the person's language."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, tzinfo
 from typing import NamedTuple
 
 from api.house import House
 from api.notice_text import (
     Letter,
     OwedInvoice,
+    ToldBefore,
     Wording,
     deadlines,
     render,
@@ -16,6 +20,7 @@ from api.store import charges, notices, templates
 from api.store.notices import Addressee
 from api.store.uow import Uow
 from api.wording.template import Kind
+from billing.calendar import zone_of
 from billing.documents import mask
 from billing.invoice import amount_due
 from billing.policy import Policy
@@ -82,8 +87,30 @@ async def write(
         deadlines=deadlines(policy, today),
         rescission_after_days=rescission_days(policy),
         invoices=tuple(sorted(owed, key=lambda item: (item.due_on, item.invoice_id))),
+        told_before=await _told_before(uow, notice_id, owed, policies, zone_of(desk.now)),
     )
     template = await templates.template_of(
         uow.connection, Kind.NOTICE, "en" if language == "en" else "pt_BR"
     )
     return Written(render(letter, template=template), policy.channels)
+
+
+async def _told_before(
+    uow: Uow,
+    notice_id: int,
+    owed: Sequence[OwedInvoice],
+    policies: Sequence[Policy],
+    zone: tzinfo,
+) -> tuple[ToldBefore, ...]:
+    """What an older notice says already, by its day: those days run from that one (rule 5)."""
+    by_invoice: Mapping[int, Policy] = {
+        item.invoice_id: policy for item, policy in zip(owed, policies, strict=True)
+    }
+    found = await notices.told_before(uow.connection, notice_id, list(by_invoice))
+    together: defaultdict[tuple[date, date], list[int]] = defaultdict(list)
+    for invoice_id, proven_at in sorted(found.items()):
+        told_on = proven_at.astimezone(zone).date()
+        steps = deadlines(by_invoice[invoice_id], told_on)
+        if steps:
+            together[told_on, min(step.on for step in steps)].append(invoice_id)
+    return tuple(ToldBefore(*days, tuple(ids)) for days, ids in sorted(together.items()))

@@ -46,6 +46,18 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldBefore:
+    """Invoices that an older notice told of: their days run from `told_on`, not from this letter.
+
+    `first_on` is the earliest day of the first step by those days; it may be past.
+    """
+
+    told_on: date
+    first_on: date
+    invoice_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """All that the notice says. `written_on` is the local day it goes out.
 
@@ -61,6 +73,7 @@ class Letter:
     deadlines: tuple[Deadline, ...]
     invoices: tuple[OwedInvoice, ...]
     rescission_after_days: int = BOUNDS[Law.ANATEL_765].rescind_days
+    told_before: tuple[ToldBefore, ...] = ()
 
     @property
     def rescission_on(self) -> date | None:
@@ -125,7 +138,8 @@ def values(letter: Letter, language: Language) -> dict[str, str]:
     """The letter as the fields of a template."""
     words = _WORDS[language]
     rescission_on = letter.rescission_on
-    rules = [words["nothing_before"].format(days=letter.notice_days)]
+    anew = "nothing_before_anew" if letter.told_before else "nothing_before"
+    rules = [words[anew].format(days=letter.notice_days)]
     rules += [
         words[deadline.level].format(on=day(deadline.on, language)) for deadline in letter.deadlines
     ]
@@ -135,6 +149,14 @@ def values(letter: Letter, language: Language) -> dict[str, str]:
         else ""
     )
     rules.append(words["rescission"].format(days=letter.rescission_after_days, from_day=from_day))
+    rules += [
+        words["told_before"].format(
+            invoices=", ".join(map(str, told.invoice_ids)),
+            told_on=day(told.told_on, language),
+            on=day(told.first_on, language),
+        )
+        for told in letter.told_before
+    ]
     return {
         "provider": one_line(letter.provider),
         "name": one_line(letter.name),
@@ -172,11 +194,13 @@ def _five_items(letter: Letter, language: Language) -> str:
     words = _WORDS[language]
     months = sorted({(item.due_on.year, item.due_on.month) for item in letter.invoices})
     ends = [month(date(*months[n], 1), language) for n in ((0, -1) if len(months) > 1 else (0,))]
-    first = min((deadline.on for deadline in letter.deadlines), default=None)
+    days = [deadline.on for deadline in letter.deadlines]
+    first = min((*days, *(told.first_on for told in letter.told_before)), default=None)
+    waits = words["of_each_notice" if letter.told_before else "not_before"]
     return words["five_items"].format(
         total=money(letter.total_cents, language),
         months=words["until"].join(ends),
-        days=letter.notice_days,
+        waits=waits.format(days=letter.notice_days),
         cut=words["cut_from"].format(on=day(first, language)) if first is not None else "",
         rescission=letter.rescission_after_days,
         restoring=RESTORE_WITHIN_DAYS,
@@ -205,9 +229,15 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "restoring": "Pago o débito antes da rescisão, o serviço é restabelecido em até {days} dia"
         " contado do conhecimento do pagamento, sem cobrança por isso.",
         "five_items": "Débito de {total}, ref. {months}, em atraso: por falta de pagamento o"
-        " serviço poderá ser suspenso {cut}(nada antes de {days} dias); {rescission} dias depois,"
+        " serviço poderá ser suspenso {cut}({waits}); {rescission} dias depois,"
         " rescisão; após ela, cadastros de proteção ao crédito. Pago antes, volta em até"
         " {restoring} dia.",
+        "nothing_before_anew": "Pelas faturas avisadas agora, nada muda no serviço antes de {days}"
+        " dias contados deste aviso. Se o débito continuar em aberto:",
+        "told_before": "- da fatura {invoices} já avisamos em {told_on}: os prazos dela contam"
+        " daquele aviso, e as medidas podem valer desde {on}.",
+        "not_before": "nada antes de {days} dias",
+        "of_each_notice": "{days} dias de cada aviso",
         "until": " a ",
         "cut_from": "a partir de {on} ",
     },
@@ -232,8 +262,14 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "restoring": "If the debt is paid before the rescission, the service is restored within"
         " {days} day of our knowing of the payment, at no charge.",
         "five_items": "Debt of {total}, month {months}, overdue: for want of payment the service"
-        " may be suspended {cut}(not before {days} days); {rescission} days later, rescission;"
+        " may be suspended {cut}({waits}); {rescission} days later, rescission;"
         " after it, credit-protection registers. Paid before, it is back within {restoring} day.",
+        "nothing_before_anew": "For the invoices told of now, nothing changes before {days} days"
+        " from this notice. If the debt is still open then:",
+        "told_before": "- of invoice {invoices} we told on {told_on}: its days run from that"
+        " notice, and the measures may hold since {on}.",
+        "not_before": "not before {days} days",
+        "of_each_notice": "{days} days from each notice",
         "until": " to ",
         "cut_from": "from {on} ",
     },

@@ -6,6 +6,7 @@ review would find: broken agreements and lapsed disputes too.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from api import guards
 from api.house import House
@@ -26,15 +27,23 @@ from billing.standing import policy_of, situation_of
 ACCOUNTS = 500
 
 
+class NotAhead(ValueError):
+    """A preview of an instant that is past, or so far off that no holidays are known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a sweep would find. `flaws` are why the guards would refuse its cuts."""
+    """What a sweep would find. `flaws` are why the guards would refuse its cuts.
+
+    `next_at` is when a contract is looked at that is not yet due; None: no other ever is.
+    """
 
     rows: tuple[Looked, ...]
     sight: Sight
     flaws: tuple[Flaw, ...]
     cuts_max: int
     cuts_max_by: Bound
+    next_at: datetime | None = None
 
     @property
     def changes(self) -> list[Looked]:
@@ -42,23 +51,34 @@ class Preview:
         return [row for row in self.rows if row.before is not row.after]
 
 
-async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
-    """What a run now would do, contract by contract.
+async def preview(
+    house: House, contract_ids: Sequence[int] | None, at: datetime | None = None
+) -> Preview:
+    """What a run would do, contract by contract.
 
     Args:
         house: where to look.
         contract_ids: the contracts to look at; None: all that are due. An empty list is nobody.
+        at: the instant of the run, with nothing paid, asked or looked at until then; None: now.
+            What stands against cuts now stands against them then.
+
+    Raises:
+        NotAhead: `at` is past, or years away.
     """
     rows: list[Looked] = []
     after = 0
     async with house.uow("review", "preview") as uow:
+        now = uow.clock.now()
+        if at is not None:
+            at = _ahead(at, now)
         sight = await uow.sight()
+        next_at = await review_rows.next_after(uow.connection, at or now)
     limits = house.settings.limits
     known = guard.knows_the_day(blindness(sight, limits))
     standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
     while contract_ids is None or contract_ids:
         async with house.uow("review", "preview") as uow:
-            desk = await uow.desk_with(standing)
+            desk = await uow.desk_with(standing, at)
             payers = await review_rows.payers(uow.connection, desk.now, contract_ids, after, BATCH)
             if not payers:
                 break
@@ -69,7 +89,17 @@ async def preview(house: House, contract_ids: Sequence[int] | None) -> Preview:
         sight = await guards.with_counts(uow, sight, rows)
     refused = flaws(sum(row.is_cut for row in rows), sight, limits, guards.cuts_on(rows))
     most, by = sweep_bound(sight.active, limits, sight.weekday_cuts)
-    return Preview(tuple(rows), sight, refused, most, by)
+    return Preview(tuple(rows), sight, refused, most, by, next_at)
+
+
+def _ahead(at: datetime, now: datetime) -> datetime:
+    at = at.replace(tzinfo=now.tzinfo) if at.tzinfo is None else at.astimezone(now.tzinfo)
+    if not now.astimezone(UTC) <= at.astimezone(UTC) or at.year > now.year + 1:
+        raise NotAhead(
+            f"one looks ahead from now, {now.isoformat()}, until the end of the next year, not to"
+            f" {at.isoformat()}"
+        )
+    return at
 
 
 async def keep(uow: Uow, found: Preview) -> int:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import typer
 
 from api import guards, previewing, review
 from api.explain import reason_text
+from api.failures import Refused
 from api.guard_words import refusals
 from api.house import House
 from api.looking import Looked
@@ -20,9 +22,13 @@ _WIDTHS = (10, 24, 12, 12, 17, 11, 40)
 _HEAD = ("contract", "subscriber", "region", "nas", "level", "cents", "why")
 
 
-async def show_preview(house: House, *, as_json: bool) -> int:
+async def show_preview(house: House, at: datetime | None, *, as_json: bool) -> int:
     """Each contract that is due, and the totals; 1 if the guards would refuse the cuts."""
-    found = await previewing.preview(house, None)
+    try:
+        found = await previewing.preview(house, None, at)
+    except previewing.NotAhead as error:
+        raise Refused(str(error)) from error
+    next_at = found.next_at and found.next_at.astimezone(house.settings.zone)
     _show(found.rows, as_json=as_json)
     flaws = [flaw.value for flaw in found.flaws]
     over = crowded(guards.cuts_on(found.rows), found.sight.contracts_on, house.settings.limits)
@@ -37,7 +43,9 @@ async def show_preview(house: House, *, as_json: bool) -> int:
     counted = guards.totals(found.rows)
     if as_json:
         hashed = guards.hash_of(found.rows).hex()
-        typer.echo(json.dumps({"dry_run": True, "flaws": flaws, "hash": hashed, **counted}))
+        later = next_at and next_at.isoformat()
+        shown = {"dry_run": True, "flaws": flaws, "hash": hashed, **counted, "next_at": later}
+        typer.echo(json.dumps(shown))
     else:
         for name in ("region", "nas", "level", "reason"):
             by = counted[f"by_{name}"]
@@ -50,6 +58,11 @@ async def show_preview(house: House, *, as_json: bool) -> int:
             f" {counted['unchanged']} unchanged (dry run);"
             f" a sweep may cut {found.cuts_max} of {found.sight.active} ({found.cuts_max_by})"
         )
+        if next_at is not None:
+            typer.echo(
+                f"others are looked at from {next_at:%Y-%m-%d %H:%M} on:"
+                f" religa review --dry-run --at {next_at:%Y-%m-%dT%H:%M}"
+            )
     return _refused(plan)
 
 

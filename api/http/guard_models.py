@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from api.http.fields import Id, Level, no_controls
+from api.http.fields import Id, Instant, Level, no_controls
 from api.http.models import Body, example
 
 Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(no_controls)]
@@ -15,11 +15,19 @@ Change = Literal["cut", "restore", "none"]
 
 
 class AskReview(Body):
-    model_config = example({"dry_run": True})
+    model_config = example({"dry_run": True, "at": "2026-09-21T08:00:00-03:00"})
 
     dry_run: Annotated[bool, Field(strict=True)]
     # An empty list is refused: it must never be read as "everyone".
     contract_ids: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
+    # A dry run as it would be then, if nothing is paid or asked until then; left out: now.
+    at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _only_looks_ahead(self) -> "AskReview":
+        if self.at is not None and not self.dry_run:
+            raise ValueError("at is for a dry run: nobody is cut before the time")
+        return self
 
 
 class AskRelease(Body):
@@ -120,6 +128,9 @@ class ReviewAnswer(BaseModel):
     notices: int | None = None
     failed: list[int] = []
     waiting: int = 0
+    next_at: datetime | None = Field(
+        default=None, description="of a dry run: when a contract is looked at that is not yet due"
+    )
 
 
 class CrowdedNas(BaseModel):

@@ -29,10 +29,11 @@ from api.http.guard_models import (
 from api.http.idempotency import IdempotencyKey, once
 from api.http.ladder import AcceptLanguage, AskedLang, spoken
 from api.http.lists import listed, required, unknown
-from api.http.problems import conflict, responses
+from api.http.problems import conflict, invalid, responses
 from api.http.security import Caller, require
 from api.looking import Looked
 from api.operators import Permission
+from api.previewing import NotAhead
 from api.sentences import Lang
 from api.store import listing, plan_rows
 from api.store.guard_tables import review_plans, review_rows
@@ -51,7 +52,8 @@ PATIENCE_S = 2.0
     "/reviews",
     summary="Run the ladder now, or show what it would do",
     description="Without contract_ids, everyone who is due for a look. A dry run is kept for a day"
-    " and read page by page at GET /reviews/{id}/rows.",
+    " and read page by page at GET /reviews/{id}/rows; with `at` it is of an instant to come, as of"
+    " tomorrow's 08:00.",
     response_model=ReviewAnswer,
     responses=responses(409),
 )
@@ -69,7 +71,10 @@ async def run_review(
         # Accounts are judged in transactions of their own: this one holds the key alone. A run
         # cut short by a crash is run again with no harm, since it finds only what is still due.
         if body.dry_run:
-            found = await previewing.preview(caller.house, body.contract_ids)
+            try:
+                found = await previewing.preview(caller.house, body.contract_ids, body.at)
+            except NotAhead as error:
+                raise invalid("at", str(error)) from error
             answer = _changes(body, found.rows, told)
             plan_id = await previewing.keep(uow, found)
             kept = {
@@ -78,6 +83,7 @@ async def run_review(
                 "sentences": refusals(told, await plan_rows.read_plan(uow.connection, plan_id)),
                 "flaws": [flaw.value for flaw in found.flaws],
                 "totals": totals(found.rows),
+                "next_at": found.next_at and found.next_at.astimezone(caller.house.settings.zone),
             }
             return 200, ReviewAnswer.model_validate(answer | kept)
         ran = await review.run(

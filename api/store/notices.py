@@ -1,11 +1,24 @@
 """Rows of overdue notices: what they list, and the proof that is kept with them."""
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.tables import notices, subscribers
+
+# A notice says nothing of an invoice that was reopened after it.
+_TOLD_BEFORE = text("""
+select i.id, min(n.proven_at) as proven_at
+  from notices own
+  join notices n on n.subscriber_id = own.subscriber_id and n.id <> own.id and n.state = 'proven'
+  join invoices i on i.id = any(cast(:ids as bigint[])) and n.amounts_cents ? i.id::text
+   and (i.reopened_at is null or i.reopened_at <= n.drawn_at)
+ where own.id = :notice_id
+ group by i.id
+""")
 
 
 class Addressee(NamedTuple):
@@ -38,6 +51,15 @@ async def listed(connection: AsyncConnection, notice_id: int) -> tuple[int, ...]
         select(notices.c.amounts_cents).where(notices.c.id == notice_id)
     )
     return tuple(map(int, found or {}))
+
+
+async def told_before(
+    connection: AsyncConnection, notice_id: int, invoice_ids: Collection[int]
+) -> dict[int, datetime]:
+    """Of these invoices those that another notice was proven for, and when the oldest one was."""
+    asked = {"notice_id": notice_id, "ids": list(invoice_ids)}
+    rows = await connection.execute(_TOLD_BEFORE, asked)
+    return {row.id: row.proven_at for row in rows}
 
 
 async def keep_proof(

@@ -50,6 +50,7 @@ select c.id as contract_id, c.subscriber_id, c.policy, c.reason, c.review_on, o.
 """
 _PAYERS_DUE, _PAYERS_ASKED = (text(_PAYERS.format(wanted)) for wanted in (_DUE, _ASKED))
 _CONTRACTS_DUE, _CONTRACTS_ASKED = (text(_CONTRACTS.format(wanted)) for wanted in (_DUE, _ASKED))
+_NEXT_AFTER = text("select min(review_on) from contracts where review_on > :instant")
 
 # In one order, so that two who lock many never wait for each other in a circle.
 _LOCK_FREE = text("""
@@ -103,6 +104,12 @@ async def payers(
     else:
         found = await connection.execute(_PAYERS_ASKED, wanted | {"asked": asked})
     return found.scalars().all()
+
+
+async def next_after(connection: AsyncConnection, instant: datetime) -> datetime | None:
+    """The first instant after this one at which a contract is to be looked at."""
+    found: datetime | None = await connection.scalar(_NEXT_AFTER, {"instant": instant})
+    return found
 
 
 async def due(

@@ -289,9 +289,12 @@ class Uow:
             return replace(seen, switched_off=True)
         return seen
 
-    async def desk_with(self, standing: tuple[Bar, ...]) -> Desk:
-        """The desk of who asks the guards apart: a sweep, which plans before it cuts."""
-        now, own = self.clock.now(), self._load_calendar()
+    async def desk_with(self, standing: tuple[Bar, ...], at: datetime | None = None) -> Desk:
+        """The desk of who asks the guards apart: a sweep, which plans before it cuts.
+
+        `at` is an instant to come that somebody looks ahead to; None: now.
+        """
+        now, own = at or self.clock.now(), self._load_calendar()
         policies = await policies_on(self.connection, now.date())
         terms = await read_terms(self.connection)
         calendars = await self._store.calendars.read(self.connection, own)

@@ -17,7 +17,7 @@ from api.store.sessions import of_contract, restore_metrics
 from api.waiting import wait_for
 from billing.access import Level
 from radius.client import DynauthClient
-from radius.dynauth import Timers
+from radius.dynauth import Outcome, Timers
 from tests.support.dae import Dae, Heard, dae
 from tests.support.database import add_contract, add_nas, add_plan
 
@@ -414,6 +414,31 @@ async def test_a_silent_nas_holds_nobody_up_at_another(scene: Scene) -> None:
         await until_applied(scene, paid, 2)
         assert not waiting.done()
         await waiting
+
+
+async def test_a_socket_error_at_one_nas_holds_nobody_up_at_another(scene: Scene) -> None:
+    async with dae() as lost, dae() as nas:
+
+        class Unrouted(DynauthClient):
+            async def exchange(self, address: str, port: int, *args: Any, **more: Any) -> Outcome:
+                if port == lost.port:
+                    raise OSError(101, "Network is unreachable")
+                return await super().exchange(address, port, *args, **more)
+
+        await scene.client.close()
+        scene.client = Unrouted(STEADY)
+        lost_id = await scene.nas(lost, "lost")
+        nas_id = await scene.nas(nas, "bng", address="127.0.0.2")
+        unreached = [await scene.line(lost_id, f"debtor{n}", level=REDUCED) for n in range(5)]
+        paid = await scene.line(nas_id, "payer", level=REDUCED)
+        for contract in (*unreached, paid):
+            await scene.decide(contract, FULL)
+        assert await scene.enforcer().converge_all() == 6
+        assert (await scene.session(paid))["applied_generation"] == 2
+        # Nothing is taken for done: each is due again once its lease has run out.
+        for contract in unreached:
+            session = await scene.session(contract)
+            assert (session["applied_generation"], session["stopped_at"]) == (1, None)
 
 
 async def until_applied(scene: Scene, contract: int, generation: int) -> None:

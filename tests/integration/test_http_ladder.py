@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sqlalchemy import insert, update
 
 from api.house import House
 from api.operators import Role
+from api.review_shown import show_preview
 from api.store.tables import network_actions, notices, sessions
 from billing.account import draw_notice, prove_notice
 from tests.support.database import Added, add_contract, add_nas, add_plan, make_house
@@ -104,6 +105,32 @@ async def test_a_dry_run_shows_the_plan_and_changes_nothing(
     access = (await admin.get(url)).json()
     assert (access["level"], access["generation"]) == ("walled", 2)
     assert access["since"] == "2026-09-21T08:00:00-03:00"
+
+
+async def test_the_evening_before_one_sees_whom_the_morning_cuts(
+    house: House, admin: httpx.AsyncClient, added: Added, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await _owing(house, admin, added)
+    await _move(house, CUT - timedelta(hours=14))
+    assert (await admin.post("/api/v1/reviews", json={"dry_run": False})).json()["cuts"] == []
+    now = (await admin.post("/api/v1/reviews", json={"dry_run": True})).json()
+    assert (now["cuts"], now["next_at"]) == ([], "2026-09-21T08:00:00-03:00")
+    ask = {"dry_run": True, "at": now["next_at"]}
+    ahead = (await admin.post("/api/v1/reviews", json=ask)).json()
+    assert await show_preview(house, CUT, as_json=False) == 0
+    assert "full -> walled" in capsys.readouterr().out
+    assert await show_preview(house, None, as_json=False) == 0
+    assert "religa review --dry-run --at 2026-09-21T08:00" in capsys.readouterr().out
+    for wrong, says in (
+        ({"dry_run": False, "at": ask["at"]}, "at is for a dry run"),
+        ({"dry_run": True, "at": "2026-09-20"}, "one looks ahead from now"),
+        ({"dry_run": True, "at": "2028-01-01T08:00:00-03:00"}, "until the end of the next year"),
+    ):
+        refused = await admin.post("/api/v1/reviews", json=wrong)
+        assert (refused.status_code, says in refused.text) == (422, True), refused.text
+    await _move(house, CUT)
+    then = (await admin.post("/api/v1/reviews", json={"dry_run": True})).json()
+    assert (then["cuts"], then["hash"]) == (ahead["cuts"], ahead["hash"])
 
 
 async def test_an_empty_list_of_contracts_never_means_everyone(admin: httpx.AsyncClient) -> None:

@@ -86,6 +86,8 @@ def test_radclient_dials_accounts_and_is_found_in_the_api() -> None:
                     break
                 assert time.monotonic() < deadline, found
                 time.sleep(0.05)
+            # Four Access-Accepts and one Start: a login alone leaves no session behind.
+            assert len(product.get("/sessions")["items"]) == 1
             (contract,) = product.get("/contracts", username="user1")["items"]
             access = product.get(f"/contracts/{contract['id']}/access")
             assert (access["level"], access["generation"]) == ("full", 1)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import text
 
 from api import review
@@ -16,7 +18,7 @@ from api.messenger import Messenger
 from api.previewing import preview
 from api.store.tables import access_decisions, contracts, notices
 from billing.access import Level
-from tests.support.database import Added, add_contract, add_plan, make_house
+from tests.support.database import Added, add_contract, add_plan, libpq, make_house
 from tests.support.debtors import issue, move_clock, rows
 
 pytestmark = pytest.mark.anyio
@@ -56,8 +58,14 @@ class Scene:
             await move_clock(self.house, due)
 
 
-@pytest.fixture
-async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
+@pytest.fixture(params=["UTC"])
+async def scene(
+    database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Scene]:
+    with psycopg.connect(libpq(database_url), autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        zone = sql.Literal(request.param)
+        connection.execute(sql.SQL("alter database {} set timezone to {}").format(name, zone))
     house = await make_house(database_url, tmp_path, now=START)
     plan_id = await add_plan(house)
     debtors = [await add_contract(house, plan_id) for _ in range(3)]
@@ -66,6 +74,8 @@ async def scene(database_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
     await house.store.close()
 
 
+# Days are the provider's, whatever the database's own zone: 14 hours ahead of UTC, or 11 behind.
+@pytest.mark.parametrize("scene", ["UTC", "Pacific/Kiritimati", "Pacific/Niue"], indirect=True)
 async def test_the_worked_example(scene: Scene) -> None:
     assert await scene.walk_to(WALLED_AT - timedelta(seconds=1)) == []
     assert {row["drawn_at"] for row in await rows(scene.house, notices)} == {NOTICE_ON}

@@ -17,6 +17,7 @@ from api.notice_text import (
     Language,
     Letter,
     OwedInvoice,
+    ToldBefore,
     Wording,
     deadlines,
     one_line,
@@ -85,6 +86,23 @@ def test_the_english_text_says_the_same() -> None:
         "restored within 1 day",
     ]:
         assert item in said, item
+
+
+def test_what_an_older_notice_told_of_keeps_its_own_days() -> None:
+    """A letter that says "nothing before 15 days" of a line that is cut next week is untrue."""
+    told = ToldBefore(date(2026, 8, 25), date(2026, 9, 9), (12,))
+    letter = replace(LETTER, told_before=(told,))
+    wording = render(letter)
+    plain = squeezed(wording.plain)
+    assert "Nada muda" not in plain
+    assert "Pelas faturas avisadas agora, nada muda no serviço antes de 15 dias" in plain
+    assert "- da fatura 12 já avisamos em 25/08/2026" in plain
+    assert "as medidas podem valer desde 09/09/2026" in plain
+    assert "a partir de 19/09/2026, o serviço poderá ser suspenso" in plain
+    assert "a partir de 09/09/2026 (15 dias de cada aviso)" in wording.short
+    english = render(letter, "en")
+    assert "of invoice 12 we told on 2026-08-25" in squeezed(english.plain)
+    assert "from 2026-09-09 (15 days from each notice)" in english.short
 
 
 def test_steps_are_dated_one_from_the_other() -> None:
