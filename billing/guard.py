@@ -23,15 +23,17 @@ class Flaw(StrEnum):
     """Why a plan is refused.
 
     TOO_MANY: more cuts than one sweep may make. TOO_MANY_TODAY: more than a rolling day may have.
-    PLAN_WAITS: another refused plan waits for its two people. STALE_FEED: a payment provider was
-    not heard of for too long. CLOCK_BACK, CLOCK_AHEAD: the clock is before, or too far past, the
-    last instant that was recorded. CLOCKS_APART: ours and the database's differ. NOT_PRIMARY: the
-    database is a replica or is being recovered.
+    PLAN_WAITS: another refused plan waits for its two people. NEW_RULES: some of the cuts follow
+    from a version of a policy that nobody has answered for, and not from the one before.
+    STALE_FEED: a payment provider was not heard of for too long. CLOCK_BACK, CLOCK_AHEAD: the clock
+    is before, or too far past, the last instant that was recorded. CLOCKS_APART: ours and the
+    database's differ. NOT_PRIMARY: the database is a replica or is being recovered.
     """
 
     TOO_MANY = "too_many"
     TOO_MANY_TODAY = "too_many_today"
     PLAN_WAITS = "plan_waits"
+    NEW_RULES = "new_rules"
     STALE_FEED = "stale_feed"
     CLOCK_BACK = "clock_back"
     CLOCK_AHEAD = "clock_ahead"
@@ -40,11 +42,11 @@ class Flaw(StrEnum):
 
 
 # The judge may be wrong: a plan refused for one of these waits for two people, or for another plan.
-OF_SIZE = frozenset({Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.PLAN_WAITS})
+OF_JUDGE = frozenset({Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.PLAN_WAITS, Flaw.NEW_RULES})
 # What day it is, is not known.
 OF_CLOCK = frozenset({Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD, Flaw.CLOCKS_APART})
 # What two people may answer for: they have seen the plan, and the calendar on the wall.
-RELEASABLE = OF_SIZE | {Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD}
+RELEASABLE = OF_JUDGE | {Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class RefusedPlan:
 
     def lacked_sight(self) -> bool:
         """Whether seeing again is all that it waits for."""
-        return not self.flaws & OF_SIZE
+        return not self.flaws & OF_JUDGE
 
 
 def sweep_max(active: int, limits: Limits) -> int:
@@ -154,9 +156,16 @@ def flaws(cuts: int, sight: Sight, limits: Limits) -> tuple[Flaw, ...]:
     return (*found, *blindness(sight, limits))
 
 
-def plan_flaws(cuts: int, waiting: int, sight: Sight, limits: Limits) -> tuple[Flaw, ...]:
-    """The same, where so many cuts of earlier plans still wait their turn: they count as made."""
-    return flaws(cuts, replace(sight, cuts_in_window=sight.cuts_in_window + waiting), limits)
+def plan_flaws(
+    cuts: int, waiting: int, sight: Sight, limits: Limits, hasty: int = 0
+) -> tuple[Flaw, ...]:
+    """The same, where so many cuts of earlier plans still wait their turn: they count as made.
+
+    `hasty` of the cuts follow from rules that nobody has answered for.
+    """
+    counted = replace(sight, cuts_in_window=sight.cuts_in_window + waiting)
+    found = flaws(cuts, counted, limits)
+    return (Flaw.NEW_RULES, *found) if hasty else found
 
 
 def held_by(found: Collection[Flaw]) -> Bar:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.clock import wall
 from api.store.guard_tables import payment_feeds
 from api.store.tables import facts
-from billing.guard import OF_SIZE, WINDOW, Sight
+from billing.guard import OF_JUDGE, WINDOW, Sight
 
 SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
 
@@ -51,7 +51,7 @@ select (select count(*) > 0 from kill_switches where lifted_at is null and scope
        (select count(*) from (select from cuts where at > :since and at <= :now limit 1000000) c)
          as cuts_in_window,
        exists (select from review_plans where state = 'refused'
-                 and flaws && cast(:of_size as text[])) as plan_waits,
+                 and flaws && cast(:of_judge as text[])) as plan_waits,
        pg_is_in_recovery() as in_recovery,
        clock_timestamp() as database_wall
 """)
@@ -127,7 +127,7 @@ class Unsent(NamedTuple):
 
 async def sight(connection: AsyncConnection, now: datetime) -> Sight:
     """What the judge can see at the business instant `now`, in one statement."""
-    asked = {"now": now, "since": now - WINDOW, "of_size": [flaw.value for flaw in OF_SIZE]}
+    asked = {"now": now, "since": now - WINDOW, "of_judge": [flaw.value for flaw in OF_JUDGE]}
     row = (await connection.execute(_SIGHT, asked)).one()
     heard = row.heard_at or {}
     return Sight(

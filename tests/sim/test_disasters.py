@@ -9,6 +9,7 @@ import pytest
 from billing.account import Account, Desk
 from billing.guard import Limits
 from billing.ladder import Bar
+from billing.policy import Policy
 from tests.sim.disasters import REASONS, Disasters
 from tests.sim.judge import Broken
 from tests.sim.provider import Looked, Provider
@@ -52,6 +53,14 @@ class CutsOnTheWay(Provider):
         return replace(super().desk(standing), leaves_due=False)
 
 
+class TrustsNewRules(Provider):
+    """Cuts by whatever version of a policy rules."""
+
+    def put_policy(self, policy: Policy) -> None:
+        super().put_policy(policy)
+        self.trusted = policy
+
+
 class TrustsTheClock(Provider):
     """Draws notices whatever day its clock says."""
 
@@ -66,7 +75,7 @@ ANY_SIZE = Limits(sweep_basis_points=10_000, day_basis_points=10_000)
     ("kind", "days", "provider", "limits"),
     [
         ("feed dead", 40, Provider, Limits(feed_age_max=EVER)),
-        ("policy corrupted", 40, Provider, ANY_SIZE),
+        ("policy corrupted", 40, TrustsNewRules, ANY_SIZE),
         ("clock ahead", 40, Provider, replace(ANY_SIZE, clock_ahead_max=EVER)),
         ("everybody late", 55, Provider, ANY_SIZE),
         ("everybody late", 60, CutsOnTheWay, Limits()),
