@@ -116,6 +116,7 @@ async def begin(house: House, correlation_id: str, actor: str) -> Begun:
             if all(plan.id in {*over, *seen} for plan in plans):
                 await guard_rows.look_again(uow.connection, ("guard", "stale_feed"), now)
         doubted = await trusted_rules.doubted(uow.connection, now.date(), limits.sweep_floor)
+        await trusted_rules.trust_others(uow.connection, now.date(), doubted)
     return Begun(sight, known, over, not known and len(plans) > len(over), doubted)
 
 

@@ -31,7 +31,7 @@ async def doubted(connection: AsyncConnection, today: date, few: int) -> dict[st
     """The policies that rule otherwise than anybody answered for, as they were trusted before.
 
     Args:
-        connection: of a unit of work, which keeps what is trusted by itself.
+        connection: to read by.
         today: the local day.
         few: so many contracts may follow another version without anybody's answer.
     """
@@ -44,22 +44,35 @@ async def doubted(connection: AsyncConnection, today: date, few: int) -> dict[st
         return {}
     rows = await connection.execute(_FOLLOWERS, {"names": list(changed)})
     followers = {row.policy: row.contracts for row in rows}
-    found = {
+    return {
         name: policy.read(name, rules.version, known[name])
         for name, rules in changed.items()
         if name in known and followers.get(name, 0) > few
     }
-    if len(found) < len(changed):
-        await trust(connection, today, changed.keys() - found.keys())
-    return found
 
 
 async def trust(connection: AsyncConnection, today: date, names: Collection[str]) -> None:
     """Somebody answered for these policies as they rule today."""
     ruling = await policies_on(connection, today)
     known = await _read(connection)
-    known |= {name: policy.document(ruling[name]) for name in names if name in ruling}
-    await connection.execute(_KEEP, {"name": _NAME, "value": known})
+    await _keep(connection, known, {name: ruling[name] for name in names if name in ruling})
+
+
+async def trust_others(connection: AsyncConnection, today: date, in_doubt: Collection[str]) -> None:
+    """Nobody needs to answer for the policies that are not in doubt."""
+    ruling = await policies_on(connection, today)
+    known = await _read(connection)
+    await _keep(connection, known, {name: ruling[name] for name in ruling.keys() - set(in_doubt)})
+
+
+async def _keep(
+    connection: AsyncConnection,
+    known: dict[str, dict[str, object]],
+    trusted: dict[str, Policy],
+) -> None:
+    value = known | {name: policy.document(rules) for name, rules in trusted.items()}
+    if value != known:
+        await connection.execute(_KEEP, {"name": _NAME, "value": value})
 
 
 async def _read(connection: AsyncConnection) -> dict[str, dict[str, object]]:

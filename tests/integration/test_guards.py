@@ -248,7 +248,9 @@ async def test_few_cuts_by_rules_that_nobody_answered_for_wait_for_two_people(sc
         " values ('anatel-765', 2, cast(:document as jsonb), 'ana', now())",
         document=harsher,
     )
+    await scene.run()
     await move_clock(scene.house, WALLED_AT)
+    assert (await preview(scene.house, None)).flaws == ("new_rules",)
     assert (await scene.run()).flaws == ("new_rules",)
     assert await scene.levels() == ["full"] * 4
     plan = await scene.plan()
