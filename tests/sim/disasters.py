@@ -67,10 +67,15 @@ class Disasters:
     """Plants them in the order that the year's seed gives, one in each span of days."""
 
     def __init__(
-        self, year: Year, kinds: Sequence[str] = tuple(REASONS), first: int = FIRST
+        self,
+        year: Year,
+        kinds: Sequence[str] = tuple(REASONS),
+        first: int = FIRST,
+        corrupted: Sequence[Callable[[], Policy]] = CORRUPTED,
     ) -> None:
         self.year = year
         self.began: list[str] = []
+        self._corrupted = corrupted
         verbs: Mapping[str, Callable[[], None]] = {
             "feed dead": self._feed,
             "policy corrupted": self._policy,
@@ -99,7 +104,7 @@ class Disasters:
 
     def _policy(self) -> None:
         self._begin("policy corrupted")
-        bad = self.year.random.choice(CORRUPTED)
+        bad = self.year.random.choice(self._corrupted)
         self.year.product.put_policy(bad())
         self.year.sweep()
         self.year.after(self._hours(8, 47), self._policy_right)

@@ -10,7 +10,7 @@ from billing.account import Account, Desk
 from billing.guard import Limits
 from billing.ladder import Bar
 from billing.policy import Policy
-from tests.sim.disasters import REASONS, Disasters
+from tests.sim.disasters import REASONS, Disasters, hasty
 from tests.sim.judge import Broken
 from tests.sim.provider import Looked, Provider
 from tests.sim.year import Year
@@ -86,7 +86,7 @@ def test_without_its_guard_somebody_is_cut_wrongly(
     kind: str, days: int, provider: type[Provider], limits: Limits
 ) -> None:
     year = Year(SEED, FEW, days=days, provider=provider, limits=limits)
-    Disasters(year, [kind], first=25)
+    Disasters(year, [kind], first=25, corrupted=[hasty])
     # What else it breaks is no matter here.
     with suppress(Broken):
         year.run()
