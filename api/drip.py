@@ -112,13 +112,12 @@ async def _cut(house: House, uow: Uow, cut: NextCut) -> Looked | None:
     known = knows_the_day(blindness(sight, uow.limits))
     after, facts = await judge(uow, before, desk, knows_the_day=known)
     planned = looked_at(await plan_rows.read_row(uow.connection, cut.plan_id, cut.contract_id))
-    released = planned.cut if cut.released else None
-    last = last_look(before, after, facts, cut.contract_id, released)
+    last = last_look(before, after, facts, planned.cut, released=cut.released)
     await uow.record(before, last.facts)
     made = last.outcome is Outcome.MADE
     await plan_rows.mark_row(uow.connection, cut, "cut" if made else "left", last.reason)
     if last.outcome is Outcome.CHANGED:
-        # Two people released something else: the next sweep plans it anew.
+        # Something else was planned: the next sweep plans it anew.
         await plan_rows.look_now(uow.connection, cut.contract_id, uow.clock.now())
     if not made:
         return None

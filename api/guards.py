@@ -6,7 +6,7 @@ it by that hash before it expires, and then each of its cuts is judged once more
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,7 @@ from api import kill_switch
 from api.cashier import reconcile
 from api.house import House
 from api.looking import Looked
-from api.store import guard_counts, guard_rows, plan_rows, review_rows
+from api.store import guard_counts, guard_rows, plan_rows, review_rows, trusted_rules
 from api.store.uow import Uow
 from billing.access import Level
 from billing.calendar import ONE_DAY, day_start, zone_of
@@ -37,6 +37,7 @@ from billing.guard import (
     sweep_bound,
     to_answer,
 )
+from billing.policy import Policy
 
 PEOPLE = 2
 _COLUMNS = (
@@ -89,13 +90,15 @@ class Begun:
     """What a sweep begins with. `over` are the refused plans that it takes the place of.
 
     `is_idle`: people are asked already what day it is, and nobody is looked at until they answered
-    or cannot answer any more.
+    or cannot answer any more. `doubted` are the policies whose ruling version nobody has answered
+    for, as they were trusted before.
     """
 
     sight: Sight
     knows_the_day: bool
     over: tuple[int, ...]
     is_idle: bool
+    doubted: Mapping[str, Policy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,9 @@ async def begin(house: House, correlation_id: str, actor: str) -> Begun:
             await _close(uow, seen, "overtaken")
             if all(plan.id in {*over, *seen} for plan in plans):
                 await guard_rows.look_again(uow.connection, ("guard", "stale_feed"), now)
-    return Begun(sight, known, over, is_idle=not known and len(plans) > len(over))
+        doubted = await trusted_rules.doubted(uow.connection, now.date(), limits.sweep_floor)
+        await trusted_rules.trust_others(uow.connection, now.date(), doubted)
+    return Begun(sight, known, over, not known and len(plans) > len(over), doubted)
 
 
 async def plan_cuts(
@@ -143,6 +148,8 @@ async def plan_cuts(
     correlation_id: str,
     actor: str,
     begun: Begun | None = None,
+    *,
+    hasty: int = 0,
 ) -> Decided | None:
     """Put the cuts of a sweep before the guards; None: there is nothing to decide.
 
@@ -155,6 +162,7 @@ async def plan_cuts(
         actor: the same, for the audit log.
         begun: with what it began; None: it did not look at everybody, so it takes no other plan's
             place. Plans that nobody can release any more stand against cuts until here.
+        hasty: how many of the cuts follow from rules that nobody has answered for.
     """
     if not cuts and (begun is None or (begun.knows_the_day and not begun.over)):
         return None
@@ -171,7 +179,7 @@ async def plan_cuts(
         found = to_answer(
             len(cuts),
             waits,
-            plan_flaws(len(cuts), waiting, sight, limits, cuts_on(told)),
+            plan_flaws(len(cuts), waiting, sight, limits, cuts_on(told), hasty=hasty),
             blindness(sight, limits),
         )
         if not cuts and not found:
@@ -252,6 +260,9 @@ async def release(
     if OF_CLOCK.intersection(blind):
         # The two have looked at a calendar.
         await guard_rows.keep_seen(uow.connection, now)
+    # They have seen by which rules.
+    names = await plan_rows.policies_of(uow.connection, plan_id)
+    await trusted_rules.trust(uow.connection, now.date(), names)
     await plan_rows.release_plan(uow.connection, plan_id)
     await uow.audit("review.released", subject, data)
     uow.notify("religa_cuts", str(plan_id))

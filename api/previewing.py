@@ -13,15 +13,17 @@ from api.house import House
 from api.known import Known
 from api.looking import Looked, everything, judge
 from api.review import BATCH
-from api.store import plan_rows, review_rows
+from api.store import plan_rows, review_rows, trusted_rules
 from api.store.review_rows import Context
 from api.store.uow import Uow
 from billing import guard
 from billing.access import Level
 from billing.account import Account
-from billing.guard import Bound, Flaw, Sight, blindness, flaws, sweep_bound
+from billing.cuts import is_hasty
+from billing.guard import Bound, Flaw, Sight, blindness, plan_flaws, sweep_bound
 from billing.ladder import Bar, Verdict, decide
 from billing.payer import Contract, Desk
+from billing.policy import Policy
 from billing.standing import policy_of, situation_of
 
 ACCOUNTS = 500
@@ -66,14 +68,15 @@ async def preview(
         NotAhead: `at` is past, or years away.
     """
     rows: list[Looked] = []
-    after = 0
+    hasty = after = 0
+    limits = house.settings.limits
     async with house.uow("review", "preview") as uow:
         now = uow.clock.now()
         if at is not None:
             at = _ahead(at, now)
         sight = await uow.sight()
         next_at = await review_rows.next_after(uow.connection, at or now)
-    limits = house.settings.limits
+        doubted = await trusted_rules.doubted(uow.connection, now.date(), limits.sweep_floor)
     known = guard.knows_the_day(blindness(sight, limits))
     standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
     while contract_ids is None or contract_ids:
@@ -83,11 +86,14 @@ async def preview(
             if not payers:
                 break
             found = await review_rows.due(uow.connection, desk.now, contract_ids, payers)
-            rows += await _told(uow, desk, found, known)
+            told, more = await _told(uow, desk, found, known, doubted)
+            rows += told
+            hasty += more
             after = payers[-1]
     async with house.uow("review", "preview") as uow:
         sight = await guards.with_counts(uow, sight, rows)
-    refused = flaws(sum(row.is_cut for row in rows), sight, limits, guards.cuts_on(rows))
+    cuts, on = sum(row.is_cut for row in rows), guards.cuts_on(rows)
+    refused = plan_flaws(cuts, 0, sight, limits, on, hasty=hasty)
     most, by = sweep_bound(sight.active, limits, sight.weekday_cuts)
     return Preview(tuple(rows), sight, refused, most, by, next_at)
 
@@ -109,8 +115,14 @@ async def keep(uow: Uow, found: Preview) -> int:
 
 
 async def _told(
-    uow: Uow, desk: Desk, found: Sequence[review_rows.Due], knows_the_day: bool
-) -> list[Looked]:
+    uow: Uow,
+    desk: Desk,
+    found: Sequence[review_rows.Due],
+    knows_the_day: bool,
+    doubted: Mapping[str, Policy],
+) -> tuple[list[Looked], int]:
+    """A row for each, and how many of the cuts follow from rules that nobody answered for."""
+    hasty = 0
     rows: list[Looked] = []
     loud: dict[int, dict[int, Context]] = {}
     known = Known(desk)
@@ -144,8 +156,10 @@ async def _told(
     for start in range(0, len(payers), ACCOUNTS):
         accounts = await uow.accounts_unlocked(payers[start : start + ACCOUNTS])
         for payer_id, account in accounts.items():
-            rows += await _account(uow, desk, account, loud[payer_id], knows_the_day)
-    return sorted(rows, key=lambda row: (row.subscriber_id, row.contract_id))
+            told = await _account(uow, desk, account, loud[payer_id], knows_the_day)
+            hasty += sum(row.is_cut and is_hasty(account, row.cut, desk, doubted) for row in told)
+            rows += told
+    return sorted(rows, key=lambda row: (row.subscriber_id, row.contract_id)), hasty
 
 
 async def _account(

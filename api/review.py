@@ -28,7 +28,7 @@ from api.store.tables import contracts
 from api.store.uow import Uow
 from billing.account import Account
 from billing.calendar import day_start
-from billing.cuts import cut_ids, undated, without
+from billing.cuts import cut_ids, is_hasty, undated, without
 from billing.events import Fact, NoticeDrawn
 from billing.guard import Flaw
 from billing.ladder import Bar
@@ -71,12 +71,13 @@ class _Sweep:
     correlation_id: str
     actor: str
     standing: tuple[Bar, ...]
-    knows_the_day: bool
+    begun: guards.Begun
     numbers: Numbers = field(default_factory=Numbers)
     accounts: int = 0
     notices: int = 0
     done: list[Looked] = field(default_factory=list)
     cuts: list[Looked] = field(default_factory=list)
+    hasty: int = 0
     failed: list[int] = field(default_factory=list)
 
     @property
@@ -143,7 +144,7 @@ async def sweep(
     if begun.is_idle and contract_ids is None:
         return ReviewRun(0, 0, (), ())
     standing = (Bar.KILL_SWITCH,) if begun.sight.switched_off else ()
-    going = _Sweep(house, contract_ids, correlation_id, actor, standing, begun.knows_the_day)
+    going = _Sweep(house, contract_ids, correlation_id, actor, standing, begun)
     batches = _Batches(going)
 
     async def work() -> None:
@@ -155,7 +156,9 @@ async def sweep(
     with few_collections():
         await together(work, AT_ONCE)
     whole = begun if contract_ids is None else None
-    decided = await guards.plan_cuts(house, going.cuts, correlation_id, actor, whole)
+    decided = await guards.plan_cuts(
+        house, going.cuts, correlation_id, actor, whole, hasty=going.hasty
+    )
     ran = ReviewRun(going.accounts, going.notices, tuple(going.done), tuple(going.failed))
     if decided is None:
         return ran
@@ -211,7 +214,7 @@ async def _batch(sweep: _Sweep, payer_ids: Sequence[int]) -> None:
                 loud.append(item.subscriber_id)
             else:
                 looks[item.contract_id] = said
-        if sweep.knows_the_day:
+        if sweep.begun.knows_the_day:
             await review_rows.keep_quiet(uow.connection, looks)
     seen = {item.subscriber_id for item in found}
     sweep.accounts += len(seen - set(loud))
@@ -253,11 +256,11 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
     told: list[tuple[Account, list[Fact]]] = []
     cuts: list[Looked] = []
     done: list[Looked] = []
-    notices = 0
+    notices = hasty = 0
     for payer_id, before in accounts.items():
         try:
             after, facts = await judge(
-                uow, before, desk, sweep.numbers.draw(uow), knows_the_day=sweep.knows_the_day
+                uow, before, desk, sweep.numbers.draw(uow), knows_the_day=sweep.begun.knows_the_day
             )
         except (LookupError, ValueError):
             if len(accounts) == 1:
@@ -266,9 +269,11 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
             continue
         asked = only(facts, sweep.named)
         cut = cut_ids(before, after)
-        cuts += [item for item in changes(before, asked) if item.contract_id in cut]
+        mine = [item for item in changes(before, asked) if item.contract_id in cut]
+        hasty += sum(is_hasty(before, item.cut, desk, sweep.begun.doubted) for item in mine)
+        cuts += mine
         kept = without(asked, cut)
-        if not sweep.knows_the_day:
+        if not sweep.begun.knows_the_day:
             kept = undated(kept)
         done += changes(before, kept)
         notices += sum(isinstance(fact, NoticeDrawn) for fact in kept)
@@ -283,5 +288,6 @@ async def _look(sweep: _Sweep, uow: Uow, accounts: "dict[int, Account]") -> list
     sweep.notices += notices
     sweep.accounts += len(accounts) - len(left)
     sweep.cuts += cuts
+    sweep.hasty += hasty
     sweep.done += done
     return left

@@ -6,13 +6,15 @@ once more, one by one, under the lock of their account. No I/O, no clock.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from billing.access import Level
 from billing.events import AccessDecided, Fact, Reviewed, StageEntered, StageLeft
-from billing.payer import Account, Contract
+from billing.payer import Account, Contract, Desk
+from billing.policy import Policy
+from billing.standing import look
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class Cut:
 class Outcome(StrEnum):
     """What a last look makes of a planned cut.
 
-    LEFT: there is nothing to cut any more, or something stands against it. CHANGED: two people
-    released another cut than this one has become.
+    LEFT: there is nothing to cut any more, or something stands against it. CHANGED: it has become
+    a more severe one or, if two people released it, any other.
     """
 
     MADE = "cut"
@@ -100,6 +102,22 @@ def cut_of(contract: Contract, facts: Sequence[Fact]) -> Cut:
     )
 
 
+def is_hasty(account: Account, cut: Cut, desk: Desk, trusted: Mapping[str, Policy]) -> bool:
+    """Whether a cut follows from new rules: by those trusted before it would be none, or milder.
+
+    Args:
+        account: the payer's, before the cut.
+        cut: that the rules on the desk ask for.
+        desk: of the sweep.
+        trusted: the policies of which another version rules now, as somebody answered for them.
+    """
+    if cut.policy not in trusted:
+        return False
+    after, _ = look(account, replace(desk, policies={**desk.policies, **trusted}), [])
+    contract = next(item for item in after.contracts if item.id == cut.contract_id)
+    return contract.access.level.severity < cut.after.severity
+
+
 def plan_hash(cuts: Iterable[Cut]) -> bytes:
     """Of who would be cut, from where to where and for which debt, whatever the rows' order."""
     said = sorted(
@@ -122,8 +140,9 @@ def last_look(
     before: Account,
     after: Account,
     facts: Sequence[Fact],
-    contract_id: int,
-    released: Cut | None = None,
+    planned: Cut,
+    *,
+    released: bool,
 ) -> LastLook:
     """Whether a planned cut is made, now that its turn has come.
 
@@ -132,15 +151,17 @@ def last_look(
         after: as a look leaves it now, with all that stands against cuts on the desk.
         facts: what that look makes true. What happened to the payer's other contracts stands; only
             their cuts wait for a plan of their own.
-        contract_id: whose turn it is.
-        released: the cut that two people released; None: the guards let it through.
+        planned: the cut whose turn it is.
+        released: two people released it; else the guards let it through.
     """
+    contract_id = planned.contract_id
     mine, found = frozenset({contract_id}), cut_ids(before, after)
     reason = next(item.reason for item in after.contracts if item.id == contract_id)
     kept = without(facts, found - mine)
     if contract_id not in found:
         return LastLook(Outcome.LEFT, reason, kept)
     contract = next(item for item in before.contracts if item.id == contract_id)
-    if released is not None and cut_of(contract, kept) != released:
+    cut = cut_of(contract, kept)
+    if cut.after.severity > planned.after.severity or (released and cut != planned):
         return LastLook(Outcome.CHANGED, "changed", without(kept, mine))
     return LastLook(Outcome.MADE, reason, kept)

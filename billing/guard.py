@@ -25,10 +25,11 @@ class Flaw(StrEnum):
     TOO_MANY: more cuts than one sweep may make. TOO_MANY_TODAY: more than a rolling day may have.
     TOO_MANY_ON_NAS: more than one NAS may have in a sweep. CANARY: of the first whom a plan cut
     somebody paid or complained at once. PLAN_WAITS: another refused plan waits for its two people.
-    STALE_FEED: a payment provider was not heard of for too long. CLOCK_BACK, CLOCK_AHEAD: the clock
-    is before, or too far past, the last instant that was recorded. CLOCKS_APART: ours and the
-    database's differ. NOT_PRIMARY: the database is a replica or is being recovered. BOOKS_DIFFER:
-    the last recomputation of the books found a difference.
+    NEW_RULES: some of the cuts follow from a version of a policy that nobody has answered for, and
+    not from the one before. STALE_FEED: a payment provider was not heard of for too long.
+    CLOCK_BACK, CLOCK_AHEAD: the clock is before, or too far past, the last instant that was
+    recorded. CLOCKS_APART: ours and the database's differ. NOT_PRIMARY: the database is a replica
+    or is being recovered. BOOKS_DIFFER: the last recomputation of the books found a difference.
     """
 
     TOO_MANY = "too_many"
@@ -36,6 +37,7 @@ class Flaw(StrEnum):
     TOO_MANY_ON_NAS = "too_many_on_nas"
     CANARY = "canary"
     PLAN_WAITS = "plan_waits"
+    NEW_RULES = "new_rules"
     STALE_FEED = "stale_feed"
     CLOCK_BACK = "clock_back"
     CLOCK_AHEAD = "clock_ahead"
@@ -46,7 +48,14 @@ class Flaw(StrEnum):
 
 # The judge may be wrong: a plan refused for one of these waits for two people, or for another plan.
 OF_THE_PLAN = frozenset(
-    {Flaw.TOO_MANY, Flaw.TOO_MANY_TODAY, Flaw.TOO_MANY_ON_NAS, Flaw.CANARY, Flaw.PLAN_WAITS}
+    {
+        Flaw.TOO_MANY,
+        Flaw.TOO_MANY_TODAY,
+        Flaw.TOO_MANY_ON_NAS,
+        Flaw.CANARY,
+        Flaw.PLAN_WAITS,
+        Flaw.NEW_RULES,
+    }
 )
 # What day it is, is not known.
 OF_CLOCK = frozenset({Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD, Flaw.CLOCKS_APART})
@@ -269,10 +278,16 @@ def plan_flaws(
     sight: Sight,
     limits: Limits,
     cuts_on: Mapping[str, int] | None = None,
+    *,
+    hasty: int = 0,
 ) -> tuple[Flaw, ...]:
-    """The same, where so many cuts of earlier plans still wait their turn: they count as made."""
+    """The same, where so many cuts of earlier plans still wait their turn: they count as made.
+
+    `hasty` of the cuts follow from rules that nobody has answered for.
+    """
     counted = replace(sight, cuts_in_window=sight.cuts_in_window + waiting)
-    return flaws(cuts, counted, limits, cuts_on)
+    found = flaws(cuts, counted, limits, cuts_on)
+    return (Flaw.NEW_RULES, *found) if hasty else found
 
 
 def held_by(found: Collection[Flaw]) -> Bar:

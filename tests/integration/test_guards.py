@@ -10,7 +10,7 @@ from api import guards, kill_switch, review
 from api.drip import make
 from api.guards import ReleaseRefused
 from api.previewing import preview
-from api.store import guard_rows
+from api.store import guard_rows, trusted_rules
 from api.store.guard_rows import Place
 from api.store.guard_tables import cuts, review_plans, review_rows
 from api.store.tables import contracts, notices
@@ -235,8 +235,44 @@ async def test_a_hasty_policy_cuts_nobody(scene: Late) -> None:
     await move_clock(scene.house, WALLED_AT - timedelta(minutes=5))
     await move_clock(scene.house, datetime(2026, 9, 18, 15, tzinfo=UTC))
     ran = await scene.run()
-    assert (ran.changes, "too_many" in ran.flaws) == ((), True)
+    assert (ran.changes, ran.flaws[:2]) == ((), ("new_rules", "too_many"))
     assert await scene.levels() == ["full"] * 4
+
+
+async def test_few_cuts_by_rules_that_nobody_answered_for_wait_for_two_people(scene: Late) -> None:
+    await scene.to_the_eve()
+    await scene.pay(3)
+    harsher = '{"steps": [{"level": "blocked", "anchor": "maturity", "after_days": 0}]}'
+    await scene.change(
+        "insert into policies (name, version, document, author, created_at)"
+        " values ('anatel-765', 2, cast(:document as jsonb), 'ana', now())",
+        document=harsher,
+    )
+    await scene.run()
+    await move_clock(scene.house, WALLED_AT)
+    assert (await preview(scene.house, None)).flaws == ("new_rules",)
+    assert (await scene.run()).flaws == ("new_rules",)
+    assert await scene.levels() == ["full"] * 4
+    plan = await scene.plan()
+    assert await scene.release(plan, "ana", "bia") == ["refused", "released"]
+    assert len((await make(scene.house, plan["id"]))[0]) == 3
+    assert await scene.levels() == ["blocked"] * 3 + ["full"]
+    async with scene.house.uow("test", "doubt") as uow:
+        today = uow.clock.now().date()
+        assert await trusted_rules.doubted(uow.connection, today, 3) == {}
+
+
+async def test_rules_of_few_contracts_need_nobodys_answer(small: Late) -> None:
+    await small.to_the_eve()
+    harsher = '{"steps": [{"level": "blocked", "anchor": "maturity", "after_days": 0}]}'
+    await small.change(
+        "insert into policies (name, version, document, author, created_at)"
+        " values ('anatel-765', 2, cast(:document as jsonb), 'ana', now())",
+        document=harsher,
+    )
+    await move_clock(small.house, WALLED_AT)
+    assert (await small.run()).flaws == ()
+    assert await small.levels() == ["blocked"] * 2
 
 
 async def test_the_preview_says_why_and_why_not(scene: Late) -> None:

@@ -22,7 +22,7 @@ MANY = 5_000
 # What each must have had refused for.
 REASONS: Mapping[str, Flaw] = {
     "feed dead": Flaw.STALE_FEED,
-    "policy corrupted": Flaw.TOO_MANY,
+    "policy corrupted": Flaw.NEW_RULES,
     "clock ahead": Flaw.CLOCK_AHEAD,
     "everybody late": Flaw.TOO_MANY,
     "clock ahead, then feed dead": Flaw.CLOCK_AHEAD,
@@ -45,17 +45,37 @@ def damaged() -> Policy:
     return read("anatel-765", 1, {**document(POLICY), "notice_days": 0})
 
 
-CORRUPTED = (hasty, damaged)
+def sooner() -> Policy:
+    """A slip of the keyboard: the wall a day after reduced speed."""
+    steps = [
+        {"level": "reduced", "anchor": "maturity", "after_days": 0},
+        {"level": "walled", "anchor": "reduced", "after_days": 1},
+    ]
+    return parse("anatel-765", 2, {**document(POLICY), "steps": steps})
+
+
+def harsher() -> Policy:
+    """Lawful: no stage of reduced speed, and nothing is left of the line."""
+    steps = [{"level": "blocked", "anchor": "maturity", "after_days": 0}]
+    return parse("anatel-765", 2, {**document(POLICY), "steps": steps})
+
+
+CORRUPTED = (hasty, damaged, sooner, harsher)
 
 
 class Disasters:
     """Plants them in the order that the year's seed gives, one in each span of days."""
 
     def __init__(
-        self, year: Year, kinds: Sequence[str] = tuple(REASONS), first: int = FIRST
+        self,
+        year: Year,
+        kinds: Sequence[str] = tuple(REASONS),
+        first: int = FIRST,
+        corrupted: Sequence[Callable[[], Policy]] = CORRUPTED,
     ) -> None:
         self.year = year
         self.began: list[str] = []
+        self._corrupted = corrupted
         verbs: Mapping[str, Callable[[], None]] = {
             "feed dead": self._feed,
             "policy corrupted": self._policy,
@@ -84,7 +104,7 @@ class Disasters:
 
     def _policy(self) -> None:
         self._begin("policy corrupted")
-        bad = self.year.random.choice(CORRUPTED)
+        bad = self.year.random.choice(self._corrupted)
         self.year.product.put_policy(bad())
         self.year.sweep()
         self.year.after(self._hours(8, 47), self._policy_right)
@@ -173,7 +193,7 @@ class Disasters:
         year, name = self.year, self.began[-1]
         year.sweep()
         # Among few customers nobody may be to be cut in three days.
-        many = len(year.truths) >= MANY or name in ("policy corrupted", "everybody late")
+        many = len(year.truths) >= MANY or name == "everybody late"
         if many and REASONS[name] not in year.seen:
             raise Broken(f"{name}: no plan was refused as {REASONS[name]}, but {year.seen}")
         year.troubled_until = year.now + ONE_DAY

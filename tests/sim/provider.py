@@ -29,7 +29,7 @@ from billing.account import (
 )
 from billing.calendar import ONE_DAY, day_start
 from billing.correct import Correcting
-from billing.cuts import Cut, Outcome, cut_ids, cut_of, last_look, plan_hash, undated
+from billing.cuts import Cut, Outcome, cut_ids, cut_of, is_hasty, last_look, plan_hash, undated
 from billing.events import Fact
 from billing.guard import (
     RELEASABLE,
@@ -47,7 +47,7 @@ from billing.guard import (
 from billing.invoice import Invoice
 from billing.ladder import Bar
 from billing.payer import Correction, CorrectionKind
-from billing.policy import Policy
+from billing.policy import Policy, document
 from billing.quiet import Quiet, quiet
 from tests.support.accounts import CALENDAR, RATES, ZONE
 
@@ -88,6 +88,7 @@ class Provider:
         self.feed_alive = True
         self.heard_at = self.seen_at = now
         self.plans: dict[int, Plan] = {}
+        self.trusted = policy
         self.queue: deque[tuple[Cut, bool]] = deque()
         self.told: Counter[str] = Counter()
         self.running = contracts
@@ -193,6 +194,9 @@ class Provider:
     def _looks(self, desk: Desk, known: bool) -> list[Cut]:
         """Look at whoever is due; the cuts."""
         now, found = self.now.astimezone(UTC), list[Cut]()
+        self._hasty = 0
+        changed = document(self.policy) != document(self.trusted)
+        trusted = {self.policy.name: self.trusted} if changed else {}
         said: dict[tuple[object, ...], Quiet | None] = {}
         due: set[int] = set()
         while self._due and self._due[0][0] <= now:
@@ -219,6 +223,7 @@ class Provider:
             after, facts = self._judge(before, desk, known)
             if number in cut_ids(before, after):
                 found.append(cut_of(before.contracts[0], facts))
+                self._hasty += is_hasty(before, found[-1], desk, trusted)
                 after = replace(after, contracts=before.contracts)
                 self.accounts[number] = after
             elif known or undated(facts):
@@ -236,7 +241,7 @@ class Provider:
 
     def _plan(self, cuts: list[Cut]) -> None:
         sight, waiting = self.sight(), len(self.queue)
-        found = plan_flaws(len(cuts), waiting, sight, self.limits)
+        found = plan_flaws(len(cuts), waiting, sight, self.limits, self._hasty)
         flaws = to_answer(len(cuts), len(self.plans), found, blindness(sight, self.limits))
         if not flaws:
             self.queue += [(cut, False) for cut in cuts]
@@ -261,6 +266,7 @@ class Provider:
         if not knows_the_day(blind):
             self.seen_at = self.now
         del self.plans[plan_id]
+        self.trusted = self.policy
         self.queue += [(cut, True) for cut in plan.cuts]
         self._waiting.update(cut.contract_id for cut in plan.cuts)
         return True
@@ -274,7 +280,7 @@ class Provider:
         desk = self.desk(bars(sight, self.limits, released=released))
         before = self.accounts[number]
         after, facts = self._judge(before, desk, knows_the_day(blindness(sight, self.limits)))
-        last = last_look(before, after, facts, number, cut if released else None)
+        last = last_look(before, after, facts, cut, released=released)
         self.told[f"planned: {last.outcome}"] += 1
         if last.outcome is Outcome.CHANGED:
             self._look_at(number, self.now)

@@ -9,7 +9,8 @@ import pytest
 from billing.account import Account, Desk
 from billing.guard import Limits
 from billing.ladder import Bar
-from tests.sim.disasters import REASONS, Disasters
+from billing.policy import Policy
+from tests.sim.disasters import REASONS, Disasters, hasty
 from tests.sim.judge import Broken
 from tests.sim.provider import Looked, Provider
 from tests.sim.year import Year
@@ -52,6 +53,14 @@ class CutsOnTheWay(Provider):
         return replace(super().desk(standing), leaves_due=False)
 
 
+class TrustsNewRules(Provider):
+    """Cuts by whatever version of a policy rules."""
+
+    def put_policy(self, policy: Policy) -> None:
+        super().put_policy(policy)
+        self.trusted = policy
+
+
 class TrustsTheClock(Provider):
     """Draws notices whatever day its clock says."""
 
@@ -66,7 +75,7 @@ ANY_SIZE = Limits(sweep_basis_points=10_000, day_basis_points=10_000)
     ("kind", "days", "provider", "limits"),
     [
         ("feed dead", 40, Provider, Limits(feed_age_max=EVER)),
-        ("policy corrupted", 40, Provider, ANY_SIZE),
+        ("policy corrupted", 40, TrustsNewRules, ANY_SIZE),
         ("clock ahead", 40, Provider, replace(ANY_SIZE, clock_ahead_max=EVER)),
         ("everybody late", 55, Provider, ANY_SIZE),
         ("everybody late", 60, CutsOnTheWay, Limits()),
@@ -77,7 +86,7 @@ def test_without_its_guard_somebody_is_cut_wrongly(
     kind: str, days: int, provider: type[Provider], limits: Limits
 ) -> None:
     year = Year(SEED, FEW, days=days, provider=provider, limits=limits)
-    Disasters(year, [kind], first=25)
+    Disasters(year, [kind], first=25, corrupted=[hasty])
     # What else it breaks is no matter here.
     with suppress(Broken):
         year.run()

@@ -89,10 +89,10 @@ async def notify_payer(house: House, added: Added) -> int:
 
 
 async def review_payer(house: House, added: Added) -> None:
-    """Look at the payer's contracts at the clock's instant."""
+    """Look at the payer's contracts at the clock's instant, as a sweep does that no guard stops."""
     async with house.uow("test", "review") as uow:
         account = await uow.account(added.subscriber_id)
-        _, facts = review(account, await uow.desk())
+        _, facts = review(account, await uow.desk_with(()))
         await uow.record(account, facts)
 
 

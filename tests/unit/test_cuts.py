@@ -7,11 +7,12 @@ import pytest
 
 from billing.access import Level
 from billing.account import Account, Desk, clear_payment, prove_notice, review
-from billing.cuts import Cut, Outcome, cut_ids, cut_of, last_look, plan_hash
+from billing.cuts import Cut, Outcome, cut_ids, cut_of, is_hasty, last_look, plan_hash
 from billing.events import AccessDecided, Reviewed
 from billing.ladder import Bar
 from billing.payer import Notice
-from tests.support.accounts import account, at, desk, invoice, payment
+from billing.policy import Policy
+from tests.support.accounts import account, at, desk, invoice, payment, policy
 
 NOW = at("2026-09-21 08:00")
 DRAWN = at("2026-09-04 03:00")
@@ -59,12 +60,42 @@ def test_the_last_look_at_a_planned_cut(
     if paid:
         before, _ = clear_payment(before, payment(paid, NOW, 1), desk("2026-09-21 07:59"))
     after, facts = review(before, last)
-    found = last_look(before, after, facts, 1, planned() if released else None)
+    found = last_look(before, after, facts, planned(), released=released)
     assert (found.outcome, found.reason) == (outcome, reason)
     made = any(isinstance(fact, AccessDecided) for fact in found.facts)
     assert made is (outcome is Outcome.MADE)
     if outcome is Outcome.CHANGED:
         assert not any(isinstance(fact, Reviewed) for fact in found.facts)
+
+
+HARSHER = [{"level": "blocked", "anchor": "maturity", "after_days": 0}]
+GENTLER = [{"level": "reduced", "anchor": "maturity", "after_days": 0}]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "hasty"),
+    [
+        ({}, False),
+        ({"anatel-765": policy()}, False),
+        ({"anatel-765": policy(steps=HARSHER)}, False),
+        ({"anatel-765": policy(steps=GENTLER)}, True),
+        ({"anatel-765": policy(notice_days=20)}, True),
+        ({"anatel-765": policy(min_debt_cents=100_00)}, True),
+        ({"other": policy(notice_days=20)}, False),
+    ],
+)
+def test_a_cut_that_the_rules_before_would_not_make_is_hasty(
+    trusted: dict[str, Policy], hasty: bool
+) -> None:
+    assert is_hasty(debtor(), planned(), desk(NOW), trusted) is hasty
+
+
+def test_a_plan_let_through_makes_no_harder_cut_than_it_said() -> None:
+    before, rules = debtor(), desk(NOW, policy(steps=HARSHER))
+    after, facts = review(before, rules)
+    assert last_look(before, after, facts, planned(), released=False).outcome is Outcome.CHANGED
+    milder = review(before, desk(NOW, policy(steps=GENTLER)))
+    assert last_look(before, *milder, planned(), released=False).outcome is Outcome.MADE
 
 
 def test_the_hash_is_of_the_cuts_whatever_their_order() -> None:

@@ -241,5 +241,9 @@ def test_cuts_that_wait_their_turn_count_as_made() -> None:
     assert plan_flaws(400, 601, CLEAR, LIMITS) == (Flaw.TOO_MANY_TODAY,)
 
 
+def test_a_single_cut_by_new_rules_refuses_a_plan() -> None:
+    assert plan_flaws(9, 0, CLEAR, LIMITS, hasty=1) == (Flaw.NEW_RULES,)
+
+
 def test_a_provider_that_was_never_heard_of_blinds_nobody() -> None:
     assert blindness(replace(CLEAR, heard_at={}), LIMITS) == ()
