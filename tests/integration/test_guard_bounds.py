@@ -54,7 +54,7 @@ async def test_three_times_what_this_weekday_usually_has(scene: Late) -> None:
     for week in range(1, 7):
         await _swept(scene, week, 1)
     await _swept(scene, 7, 1)
-    await _swept(scene, 7, 1)
+    await _swept(scene, 7, 2)
     await _swept(scene, 8, 50, "refused")
     await scene.change("update review_plans set state = 'expired' where state = 'refused'")
     found = await preview(scene.house, None)
