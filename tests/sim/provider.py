@@ -241,7 +241,7 @@ class Provider:
 
     def _plan(self, cuts: list[Cut]) -> None:
         sight, waiting = self.sight(), len(self.queue)
-        found = plan_flaws(len(cuts), waiting, sight, self.limits, self._hasty)
+        found = plan_flaws(len(cuts), waiting, sight, self.limits, hasty=self._hasty)
         flaws = to_answer(len(cuts), len(self.plans), found, blindness(sight, self.limits))
         if not flaws:
             self.queue += [(cut, False) for cut in cuts]
