@@ -20,6 +20,7 @@ from api.house import House
 from api.store import accounts
 from api.store import listings as rows
 from api.store.listings import Case
+from api.store.queues import LETTERS
 from api.store.uow import Uow
 from billing.bureau import ListingState, Removal, begin_removal
 from billing.calendar import Calendar
@@ -29,7 +30,6 @@ from billing.refusal import Refused
 
 AT_ONCE = 1000
 CHANNEL = "religa_listings"
-LETTERS_CHANNEL = "religa_letters"
 
 log = logging.getLogger(__name__)
 
@@ -151,12 +151,10 @@ async def _apply(house: House, uow: Uow, case: Case, rules: ListingRules) -> Loo
         if work.tell:
             amounts = {debt.invoice_id: debt.unpaid_cents for debt in work.tell}
             now = uow.clock.now()
-            letter_id = await rows.draw_letter(
-                uow.connection, contract_id, rules.bureaus, amounts, now
-            )
+            letter_id = await rows.draw_letter(uow.connection, present, rules.bureaus, amounts, now)
             said = {"letter_id": letter_id, "bureaus": list(rules.bureaus)}
             await uow.audit("listing.letter_drawn", f"contract:{contract_id}", said)
-            uow.notify(LETTERS_CHANNEL, str(letter_id))
+            uow.notify(LETTERS.woken_on, str(letter_id))
             looked.letters += 1
         for item in work.include:
             looked.inclusions += await _include(uow, contract_id, item)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from api.bureaus.known import check_url
+from api.http.answers import AttemptAnswer
 from api.http.fields import (
     MONEY_MAX,
     Document,
@@ -225,7 +226,15 @@ class LetterAnswer(BaseModel):
     content_sha256: str | None
     proven_at: datetime | None
     failed_at: datetime | None
+    wait_until: datetime | None
+    attempts: int
     last_error: str | None
+
+
+class LetterDetails(LetterAnswer):
+    """A letter with every attempt to deliver it, in their order."""
+
+    attempts_made: list[AttemptAnswer]
 
 
 class NewRemoval(Body):

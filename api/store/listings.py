@@ -171,7 +171,7 @@ async def cases(
 
 async def draw_letter(
     connection: AsyncConnection,
-    contract_id: int,
+    case: Case,
     bureaus: Sequence[str],
     amounts_cents: Mapping[int, int],
     at: datetime,
@@ -179,7 +179,8 @@ async def draw_letter(
     made = await connection.execute(
         insert(listing_letters)
         .values(
-            contract_id=contract_id,
+            contract_id=case.situation.contract_id,
+            subscriber_id=case.subscriber_id,
             bureaus=list(bureaus),
             amounts_cents={str(key): cents for key, cents in amounts_cents.items()},
             drawn_at=at,

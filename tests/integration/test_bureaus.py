@@ -15,7 +15,7 @@ from api import credit, listings
 from api.bureau_clerk import BureauClerk
 from api.credit import Asked
 from api.house import House
-from api.listing_letters import LetterWriter
+from api.messenger import Messenger
 from api.store import listings as listing_rows
 from api.store.credit_tables import (
     credit_analyses,
@@ -93,7 +93,7 @@ class Scene:
     async def tell(self) -> None:
         """The letter goes out, and its days pass."""
         await self.look()
-        assert await LetterWriter(self.house).drain() == 1
+        assert await Messenger(self.house).drain() == 1
         await move_clock(self.house, NOW + timedelta(days=10))
 
     async def list_it(self) -> None:
@@ -277,7 +277,7 @@ async def test_a_debt_is_listed_after_rescission_letter_and_days_and_goes_when_p
     looked = await scene.look()
     assert (looked.letters, looked.inclusions) == (1, 0)
     assert (await scene.look()).letters == 0
-    await LetterWriter(scene.house).drain()
+    await Messenger(scene.house).drain()
     (letter,) = await rows(scene.house, listing_letters)
     assert (letter["state"], letter["channel"]) == ("proven", "eml_file")
     (kept,) = (scene.house.settings.data_dir / "mail").iterdir()
@@ -413,7 +413,7 @@ async def test_a_part_paid_takes_the_record_out_and_needs_another_letter(scene: 
 
 async def test_the_next_instant_is_told_to_the_rehearsal_clock(scene: Scene) -> None:
     await scene.look()
-    await LetterWriter(scene.house).drain()
+    await Messenger(scene.house).drain()
     async with scene.house.uow("test", "read") as uow:
         at = await listings.next_at(scene.house, uow.connection)
     assert at == datetime(2026, 12, 3, 3, tzinfo=UTC)
@@ -437,7 +437,7 @@ async def test_what_the_bureau_refused_is_cleared_by_hand_and_told_anew(scene: S
 async def test_two_looks_at_once_list_one_record(scene: Scene) -> None:
     await asyncio.gather(scene.look(), scene.look())
     assert len(await rows(scene.house, listing_letters)) == 1
-    await LetterWriter(scene.house).drain()
+    await Messenger(scene.house).drain()
     await move_clock(scene.house, NOW + timedelta(days=10))
     await asyncio.gather(scene.look(), scene.look(), scene.look())
     await asyncio.gather(scene.clerk.drain(), scene.clerk.drain())
@@ -449,7 +449,7 @@ async def test_a_letter_that_cannot_go_lists_nothing(scene: Scene) -> None:
     async with scene.house.uow("test", "change") as uow:
         await uow.connection.execute(update(subscribers).values(email=None))
     await scene.look()
-    await LetterWriter(scene.house).drain()
+    await Messenger(scene.house).drain()
     await move_clock(scene.house, NOW + timedelta(days=20))
     looked = await scene.look()
     assert (looked.letters, looked.inclusions) == (1, 0)
