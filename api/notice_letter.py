@@ -51,6 +51,7 @@ async def write(
     today = desk.now.date()
     owed: list[OwedInvoice] = []
     policies: list[Policy] = []
+    of_running: list[Policy] = []
     for invoice_id in await notices.listed(uow.connection, notice_id):
         found = await charges.read_invoice(uow.connection, invoice_id)
         if found is None or found.invoice.unpaid_cents == 0:
@@ -66,12 +67,15 @@ async def write(
                 unpaid_cents=found.invoice.unpaid_cents,
                 due_cents=due_cents,
                 copy_and_paste=None if charge is None else charge.copy_and_paste,
+                ended_on=found.ended_on,
             )
         )
         policies.append(policy)
+        of_running += [policy] if found.ended_on is None else []
     if not owed:
         raise NothingOwed("nothing that it lists is unpaid any more")
-    policy = soonest(policies, today)
+    # An ended contract's policy cuts nothing any more.
+    policy = soonest(of_running or policies, today)
     letter = Letter(
         notice_id=notice_id,
         provider=house.settings.provider_name,
