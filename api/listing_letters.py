@@ -58,15 +58,18 @@ async def write(
         language: `pt-BR` or `en` of the short text; the long one is in both.
 
     Raises:
-        NothingOwed: it was paid, agreed on or disputed meanwhile, or more is owed than was drawn.
+        NothingOwed: it was paid, agreed on or disputed meanwhile, or more is owed than was drawn;
+            or something stands against listing it.
     """
     drawn = await letters.read(uow.connection, letter_id)
     desk = await uow.desk()
     today = desk.now.date()
     rules = await listings.read_rules(uow.connection)
     found = await listings.cases(
-        uow.connection, today, house.settings.timezone, contract_ids=[drawn.contract_id]
+        uow.connection, desk, house.settings.timezone, contract_ids=[drawn.contract_id]
     )
+    if any(case.situation.held(today) for case in found):
+        raise NothingOwed("a hold, a promise, an agreement or another bar stands against it now")
     owed = [
         Owed(debt.invoice_id, debt.due_on, debt.unpaid_cents)
         for case in found
