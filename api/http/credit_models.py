@@ -125,7 +125,7 @@ class NewAnalysis(Body):
     plan_id: Id
     purpose: Purpose
     consent: Consent
-    # Without it: person or company, as the document says.
+    # Without it: the subscriber's class, if the table knows it; else person or company.
     customer_class: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")] | None = None
 
 

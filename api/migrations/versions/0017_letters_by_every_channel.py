@@ -1,4 +1,4 @@
-"""Letters before a listing are delivered as notices are."""
+"""Letters before a listing are delivered as notices are; ended contracts have an index."""
 
 from collections.abc import Sequence
 
@@ -35,12 +35,19 @@ def upgrade() -> None:
     op.create_unique_constraint(
         op.f("uq_deliveries_letter_id_channel"), "deliveries", ["letter_id", "channel"]
     )
+    op.create_index(
+        "ix_contracts_ended",
+        "contracts",
+        ["id"],
+        postgresql_where=sa.text("ended_on is not null"),
+    )
     _delivered("notice_id", "message_id", "letter_id")
     op.execute("drop trigger proof_is_kept on deliveries")
     op.execute(_trigger("letter_id, "))
 
 
 def downgrade() -> None:
+    op.drop_index("ix_contracts_ended", "contracts")
     op.execute("drop trigger proof_is_kept on deliveries")
     op.execute("drop trigger not_deleted on deliveries")
     op.execute("delete from deliveries where letter_id is not null")
