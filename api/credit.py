@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import insert, select, update
 
 from api.house import House
-from api.store import bureaus, credit
+from api.store import bureaus, credit, following
 from api.store.credit_tables import credit_analyses, credit_inquiries
 from api.store.tables import plans
 from api.store.uow import Uow
@@ -44,7 +44,11 @@ class UnknownAnalysis(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an analysis is asked for; `document` is normalised, `consent` says how it was given."""
+    """What an analysis is asked for; `document` is normalised, `consent` says how it was given.
+
+    `customer_class` None: the class that a subscriber of this document has, if the table knows it;
+    else person or company.
+    """
 
     document: str
     plan_id: int
@@ -203,14 +207,21 @@ def subject_of(house: House, document: str) -> bytes:
     return hmac.new(house.secrets.derive("credit-subject"), document.encode(), "sha256").digest()
 
 
+async def _known_class(uow: Uow, document: str, table: Table) -> str:
+    """The applicant's class as we know it, if the table does too; else what the document tells."""
+    ours = await following.class_of_document(uow.connection, document)
+    if ours is not None and ours in table.classes:
+        return ours
+    return "person" if len(document) == CPF_LENGTH else "company"
+
+
 async def _begin(house: House, uow: Uow, asked: Asked, table: Table) -> int:
     price_cents = await uow.connection.scalar(
         select(plans.c.price_cents).where(plans.c.id == asked.plan_id)
     )
     if price_cents is None:
         raise LookupError(f"there is no plan {asked.plan_id}; GET /api/v1/plans lists them")
-    told = "person" if len(asked.document) == CPF_LENGTH else "company"
-    customer_class = asked.customer_class or told
+    customer_class = asked.customer_class or await _known_class(uow, asked.document, table)
     if customer_class not in table.classes:
         known = ", ".join(table.classes)
         raise Refused(f"the decision table has no customer class {customer_class!r}; use {known}")

@@ -172,12 +172,13 @@ async def _due(
 ) -> list[Case]:
     """The contracts that go to an agency and are at none."""
     rules = await listings.read_rules(uow.connection)
+    desk = await uow.desk()
     found: list[Case] = []
     after = 0
     while True:
         page = await listings.cases(
             uow.connection,
-            today,
+            desk,
             house.settings.timezone,
             after=after,
             limit=_PAGE,
@@ -202,7 +203,7 @@ async def _changed(house: House, uow: Uow, agency_id: int, today: date) -> list[
     held = (await uow.connection.execute(query.order_by(handovers.c.id))).all()
     cases = await listings.cases(
         uow.connection,
-        today,
+        await uow.desk(),
         house.settings.timezone,
         limit=len(held) + 1,
         contract_ids=[row.contract_id for row in held],

@@ -17,19 +17,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import handing_over
 from api.clock import day_start
 from api.house import House
-from api.store import accounts
 from api.store import listings as rows
+from api.store import places
 from api.store.listings import Case
+from api.store.policies import policies_on
+from api.store.queues import LETTERS
 from api.store.uow import Uow
 from billing.bureau import ListingState, Removal, begin_removal
 from billing.calendar import Calendar
-from billing.listing import Include, ListingRules, Withdraw, due_listings, next_look
+from billing.listing import Debt, Include, ListingRules, Withdraw, due_listings, next_look
+from billing.payer import Desk
 from billing.record_days import alarms_from, withdraw_by
 from billing.refusal import Refused
 
 AT_ONCE = 1000
+# Judged in one transaction, for which a payment of one of them waits.
+TOGETHER = 100
 CHANNEL = "religa_listings"
-LETTERS_CHANNEL = "religa_letters"
 
 log = logging.getLogger(__name__)
 
@@ -66,45 +70,71 @@ async def look(
     after = 0
     while True:
         async with house.uow(actor, correlation_id) as uow:
-            today = uow.clock.now().date()
             rules = await rows.read_rules(uow.connection)
             if not await rows.anything(uow.connection, rules):
                 return looked
+            desk = await uow.desk()
+            today = desk.now.date()
             found = await rows.cases(
                 uow.connection,
-                today,
+                desk,
                 house.settings.timezone,
                 after=after,
                 limit=AT_ONCE,
                 contract_ids=contract_ids,
             )
             out = await handing_over.released(uow.connection, found, house.calendar, today)
-        for case in found:
-            if _is_due(case, rules, house.calendar, today) or case.situation.contract_id in out:
-                try:
-                    async with house.uow(actor, correlation_id) as uow:
-                        done = await _apply(house, uow, case, rules)
-                except (IntegrityError, DataError, LookupError, ValueError):
-                    log.exception("contract %s was not looked at", case.situation.contract_id)
-                    looked.failed += 1
-                    continue
-                looked.add(done)
+        due = [
+            case.situation.contract_id
+            for case in found
+            if _is_due(case, rules, house.calendar, today) or case.situation.contract_id in out
+        ]
+        for start in range(0, len(due), TOGETHER):
+            await _together(
+                house, correlation_id, actor, rules, due[start : start + TOGETHER], looked
+            )
         if len(found) < AT_ONCE:
             return looked
         after = found[-1].situation.contract_id
 
 
+async def _together(
+    house: House,
+    correlation_id: str,
+    actor: str,
+    rules: ListingRules,
+    contract_ids: Sequence[int],
+    looked: Looked,
+) -> None:
+    """Judge these in one transaction; one by one, if one of them cannot be judged or saved."""
+    try:
+        async with house.uow(actor, correlation_id) as uow:
+            done = await _apply(house, uow, contract_ids, rules)
+    except (IntegrityError, DataError, LookupError, ValueError):
+        if len(contract_ids) > 1:
+            for contract_id in contract_ids:
+                await _together(house, correlation_id, actor, rules, [contract_id], looked)
+            return
+        log.exception("contract %s was not looked at", contract_ids[0])
+        looked.failed += 1
+        return
+    looked.add(done)
+
+
 async def next_at(house: House, connection: AsyncConnection) -> datetime | None:
     """The next instant at which something is due with no new fact; None: never."""
-    today = house.clock.now().date()
+    now = house.clock.now()
+    today = now.date()
     rules = await rows.read_rules(connection)
     if not await rows.anything(connection, rules):
         return None
+    # Of what stands against it now: whoever lifts it has the records looked at.
+    desk = Desk(await policies_on(connection, today), house.calendar, now)
     days: list[date] = []
     after = 0
     while True:
         found = await rows.cases(
-            connection, today, house.settings.timezone, after=after, limit=AT_ONCE
+            connection, desk, house.settings.timezone, after=after, limit=AT_ONCE
         )
         for case in found:
             day = next_look(case.situation, rules, house.calendar, today)
@@ -137,40 +167,57 @@ async def withdraw_by_hand(house: House, uow: Uow, listing_id: int, reason: str)
     await _remove(uow, row.id, row.contract_id, why, by, {"reason": reason})
 
 
-async def _apply(house: House, uow: Uow, case: Case, rules: ListingRules) -> Looked:
-    """Judge one contract again under the payer's lock, and write down what is due."""
-    await accounts.lock(uow.connection, case.subscriber_id)
+async def _apply(
+    house: House, uow: Uow, contract_ids: Sequence[int], rules: ListingRules
+) -> Looked:
+    """Judge contracts again under their payers' locks, and write down what is due."""
+    await places.lock_payers(uow.connection, contract_ids)
     looked = Looked()
-    today = uow.clock.now().date()
-    contract_id = case.situation.contract_id
+    desk = await uow.desk()
+    today = desk.now.date()
     found = await rows.cases(
-        uow.connection, today, house.settings.timezone, contract_ids=[contract_id]
+        uow.connection,
+        desk,
+        house.settings.timezone,
+        limit=len(contract_ids),
+        contract_ids=contract_ids,
     )
-    for present in found:
-        work = due_listings(present.situation, rules, house.calendar, today)
+    told: list[tuple[Case, Sequence[Debt]]] = []
+    for case in found:
+        contract_id = case.situation.contract_id
+        work = due_listings(case.situation, rules, house.calendar, today)
         if work.tell:
-            amounts = {debt.invoice_id: debt.unpaid_cents for debt in work.tell}
-            now = uow.clock.now()
-            letter_id = await rows.draw_letter(
-                uow.connection, contract_id, rules.bureaus, amounts, now
-            )
-            said = {"letter_id": letter_id, "bureaus": list(rules.bureaus)}
-            await uow.audit("listing.letter_drawn", f"contract:{contract_id}", said)
-            uow.notify(LETTERS_CHANNEL, str(letter_id))
-            looked.letters += 1
+            told.append((case, work.tell))
         for item in work.include:
             looked.inclusions += await _include(uow, contract_id, item)
         for gone in work.withdraw:
             await _withdraw(uow, contract_id, gone)
             looked.withdrawals += 1
-        for listing_id, by, told in present.undone:
-            if not told and today >= alarms_from(by, rules.alarm_bank_days, house.calendar):
+        for listing_id, by, alarmed in case.undone:
+            if not alarmed and today >= alarms_from(by, rules.alarm_bank_days, house.calendar):
                 await _alarm(uow, contract_id, listing_id, by)
                 looked.alarms += 1
         looked.taken_back += await handing_over.take_back(
-            uow, present.situation, house.calendar, today
+            uow, case.situation, house.calendar, today
         )
+    await _draw(uow, told, rules)
+    looked.letters = len(told)
     return looked
+
+
+async def _draw(uow: Uow, told: Sequence[tuple[Case, Sequence[Debt]]], rules: ListingRules) -> None:
+    """Letters to be written, each of one contract's debts."""
+    letter_ids = await rows.draw_letters(
+        uow.connection,
+        [(case, {debt.invoice_id: debt.unpaid_cents for debt in debts}) for case, debts in told],
+        rules.bureaus,
+        uow.clock.now(),
+    )
+    for letter_id, (case, _) in zip(letter_ids, told, strict=True):
+        said = {"letter_id": letter_id, "bureaus": list(rules.bureaus)}
+        await uow.audit("listing.letter_drawn", f"contract:{case.situation.contract_id}", said)
+    if letter_ids:
+        uow.notify(LETTERS.woken_on, str(letter_ids[0]))
 
 
 def _is_due(case: Case, rules: ListingRules, calendar: Calendar, today: date) -> bool:

@@ -1,9 +1,9 @@
 """What is to be sent goes out: written, put on record, sent, and then proven. In that order.
 
-Notices and messages take the same road. A channel is tried under an id that is put on record before
-the first byte goes out, so dying in between asks again under the same id; the ladder counts from
-the proof, never from the intent. The next channel is tried when one refuses, comes back, or was
-not confirmed in its time.
+Notices, messages and letters before a listing take the same road. A channel is tried under an id
+that is put on record before the first byte goes out, so dying in between asks again under the same
+id; the ladder counts from the proof, never from the intent. The next channel is tried when one
+refuses, comes back, or was not confirmed in its time.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from structlog.contextvars import bound_contextvars
 
-from api import crashpoints, notice_letter, proving
+from api import crashpoints, listing_letters, notice_letter, proving
 from api.channels.channel import (
     BadAddress,
     Channel,
@@ -37,7 +37,7 @@ from api.store import contacts, deliveries, notices, outbox, queues, reminders
 from api.store.contacts import Contact
 from api.store.deliveries import Delivery
 from api.store.notices import Addressee
-from api.store.queues import MESSAGES, NOTICES, Claimed, Queue
+from api.store.queues import LETTERS, NOTICES, QUEUES, Claimed, Queue
 from api.store.uow import Uow
 from billing.contact import Cap, Hours, Later, Never, may_contact, order_of
 
@@ -83,7 +83,7 @@ class Messenger:
         self._key = house.secrets.derive("message-id")
         self._hours = Hours(settings.contact_from, settings.contact_until, settings.contact_sundays)
         self._cap = Cap(settings.contact_per_day, settings.contact_per_week)
-        self._pullers = [self._puller(queue) for queue in (NOTICES, MESSAGES)]
+        self._pullers = [self._puller(queue) for queue in QUEUES]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until told to stop."""
@@ -108,7 +108,7 @@ class Messenger:
 
         return Puller[Claimed](
             store=self._house.store,
-            channel=f"religa_{queue.name}s",
+            channel=queue.woken_on,
             at_once=AT_ONCE,
             claim=claim,
             work=self._deliver,
@@ -184,6 +184,9 @@ class Messenger:
         if claimed.queue is NOTICES:
             written = await notice_letter.write(self._house, uow, claimed.id, to, wish.language)
             return _Paper("notice", written.wording, written.channels)
+        if claimed.queue is LETTERS:
+            written = await listing_letters.write(self._house, uow, claimed.id, to, wish.language)
+            return _Paper("listing", written.wording, written.channels)
         message = await outbox.read(uow.connection, claimed.id)
         if message.useful_until is not None and message.useful_until <= uow.clock.now():
             raise _CannotBeSent("its time was over before it could go out")

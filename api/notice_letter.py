@@ -56,6 +56,7 @@ async def write(
     today = desk.now.date()
     owed: list[OwedInvoice] = []
     policies: list[Policy] = []
+    of_running: list[Policy] = []
     for invoice_id in await notices.listed(uow.connection, notice_id):
         found = await charges.read_invoice(uow.connection, invoice_id)
         if found is None or found.invoice.unpaid_cents == 0:
@@ -71,12 +72,15 @@ async def write(
                 unpaid_cents=found.invoice.unpaid_cents,
                 due_cents=due_cents,
                 copy_and_paste=None if charge is None else charge.copy_and_paste,
+                ended_on=found.ended_on,
             )
         )
         policies.append(policy)
+        of_running += [policy] if found.ended_on is None else []
     if not owed:
         raise NothingOwed("nothing that it lists is unpaid any more")
-    policy = soonest(policies, today)
+    # An ended contract's policy cuts nothing any more.
+    policy = soonest(of_running or policies, today)
     letter = Letter(
         notice_id=notice_id,
         provider=house.settings.provider_name,
@@ -104,7 +108,9 @@ async def _told_before(
 ) -> tuple[ToldBefore, ...]:
     """What an older notice says already, by its day: those days run from that one (rule 5)."""
     by_invoice: Mapping[int, Policy] = {
-        item.invoice_id: policy for item, policy in zip(owed, policies, strict=True)
+        item.invoice_id: policy
+        for item, policy in zip(owed, policies, strict=True)
+        if item.ended_on is None
     }
     found = await notices.told_before(uow.connection, notice_id, list(by_invoice))
     together: defaultdict[tuple[date, date], list[int]] = defaultdict(list)

@@ -2,8 +2,9 @@
 
 Source: RGC 2023 (Anatel resolution 765/2023) articles 70 and 71: reasons; rules and time limits of
 suspension and rescission; amount and reference month; credit bureaus after rescission; time limit
-for restoring. What the law asks for is worded here; a template arranges it. The document is masked,
-because a mailbox is read by others too (LGPD).
+for restoring. What the law asks for is worded here; a template arranges it. Of an ended contract
+nothing is left to suspend, to rescind or to restore, and the same items say so. The document is
+masked, because a mailbox is read by others too (LGPD).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,10 @@ RESTORE_WITHIN_DAYS = 1
 
 @dataclass(frozen=True, slots=True)
 class OwedInvoice:
-    """One line of the notice. `due_cents` is what settles it today, charges included."""
+    """One line of the notice. `due_cents` is what settles it today, charges included.
+
+    `ended_on` is the first day without service of its contract; None: it runs.
+    """
 
     invoice_id: int
     contract_id: int
@@ -35,6 +39,7 @@ class OwedInvoice:
     unpaid_cents: int
     due_cents: int
     copy_and_paste: str | None
+    ended_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,20 @@ class Letter:
         suspended = (d.on for d in self.deadlines if d.level.severity >= Level.WALLED.severity)
         first = min(suspended, default=None)
         return None if first is None else first + timedelta(days=self.rescission_after_days)
+
+    @property
+    def any_runs(self) -> bool:
+        """Whether it lists an invoice of a contract that has not ended."""
+        return any(invoice.ended_on is None for invoice in self.invoices)
+
+    @property
+    def ended(self) -> dict[int, date]:
+        """The ended contracts of which it lists invoices, and their first days without service."""
+        return {
+            invoice.contract_id: invoice.ended_on
+            for invoice in self.invoices
+            if invoice.ended_on is not None
+        }
 
     @property
     def total_cents(self) -> int:
@@ -137,26 +156,13 @@ def render(
 def values(letter: Letter, language: Language) -> dict[str, str]:
     """The letter as the fields of a template."""
     words = _WORDS[language]
-    rescission_on = letter.rescission_on
-    anew = "nothing_before_anew" if letter.told_before else "nothing_before"
-    rules = [words[anew].format(days=letter.notice_days)]
+    rules = _rules(letter, language) if letter.any_runs else []
     rules += [
-        words[deadline.level].format(on=day(deadline.on, language)) for deadline in letter.deadlines
+        words["ended"].format(contract_id=contract_id, on=day(on, language))
+        for contract_id, on in sorted(letter.ended.items())
     ]
-    from_day = (
-        words["from_day"].format(on=day(rescission_on, language))
-        if rescission_on is not None
-        else ""
-    )
-    rules.append(words["rescission"].format(days=letter.rescission_after_days, from_day=from_day))
-    rules += [
-        words["told_before"].format(
-            invoices=", ".join(map(str, told.invoice_ids)),
-            told_on=day(told.told_on, language),
-            on=day(told.first_on, language),
-        )
-        for told in letter.told_before
-    ]
+    restoring = [words["restoring"].format(days=RESTORE_WITHIN_DAYS)] if letter.any_runs else []
+    restoring += [words["restoring_ended"]] if letter.ended else []
     return {
         "provider": one_line(letter.provider),
         "name": one_line(letter.name),
@@ -167,10 +173,37 @@ def values(letter: Letter, language: Language) -> dict[str, str]:
         "rules": "\n".join(rules),
         "invoices": "\n".join(_invoice(invoice, language) for invoice in letter.invoices),
         "total": money(letter.total_cents, language),
-        "bureaus": words["bureaus"],
-        "restoring": words["restoring"].format(days=RESTORE_WITHIN_DAYS),
+        "bureaus": words["bureaus" if letter.any_runs else "bureaus_ended"],
+        "restoring": " ".join(restoring),
         "five_items": _five_items(letter, language),
     }
+
+
+def _rules(letter: Letter, language: Language) -> list[str]:
+    """What may happen to a line, and when."""
+    words = _WORDS[language]
+    from_day = (
+        words["from_day"].format(on=day(letter.rescission_on, language))
+        if letter.rescission_on is not None
+        else ""
+    )
+    anew = "nothing_before_anew" if letter.told_before else "nothing_before"
+    return [
+        words[anew].format(days=letter.notice_days),
+        *(
+            words[deadline.level].format(on=day(deadline.on, language))
+            for deadline in letter.deadlines
+        ),
+        words["rescission"].format(days=letter.rescission_after_days, from_day=from_day),
+        *(
+            words["told_before"].format(
+                invoices=", ".join(map(str, told.invoice_ids)),
+                told_on=day(told.told_on, language),
+                on=day(told.first_on, language),
+            )
+            for told in letter.told_before
+        ),
+    ]
 
 
 def _invoice(invoice: OwedInvoice, language: Language) -> str:
@@ -197,14 +230,18 @@ def _five_items(letter: Letter, language: Language) -> str:
     days = [deadline.on for deadline in letter.deadlines]
     first = min((*days, *(told.first_on for told in letter.told_before)), default=None)
     waits = words["of_each_notice" if letter.told_before else "not_before"]
-    return words["five_items"].format(
+    contracts = ", ".join(map(str, sorted(letter.ended)))
+    said = words["five_items" if letter.any_runs else "five_items_ended"].format(
         total=money(letter.total_cents, language),
         months=words["until"].join(ends),
         waits=waits.format(days=letter.notice_days),
         cut=words["cut_from"].format(on=day(first, language)) if first is not None else "",
         rescission=letter.rescission_after_days,
         restoring=RESTORE_WITHIN_DAYS,
+        contracts=contracts,
     )
+    mixed = letter.any_runs and letter.ended
+    return said + (words["also_ended"].format(contracts=contracts) if mixed else "")
 
 
 _WORDS: Mapping[Language, Mapping[str, str]] = {
@@ -238,6 +275,17 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         " daquele aviso, e as medidas podem valer desde {on}.",
         "not_before": "nada antes de {days} dias",
         "of_each_notice": "{days} dias de cada aviso",
+        "ended": "- O contrato {contract_id} terminou, e {on} foi o primeiro dia sem serviço: não"
+        " há serviço a suspender nem contrato a rescindir.",
+        "bureaus_ended": "O contrato já terminou: o débito poderá ser registrado em cadastros de"
+        " proteção ao crédito, depois de comunicação própria.",
+        "restoring_ended": "O pagamento não restabelece um contrato encerrado. Pago o débito, o"
+        " registro que houver é retirado em até cinco dias úteis.",
+        "five_items_ended": "Débito de {total}, ref. {months}, em atraso por falta de pagamento,"
+        " do contrato encerrado {contracts}: não há serviço a suspender, rescindir ou restabelecer;"
+        " o débito poderá ser registrado em cadastros de proteção ao crédito, após comunicação"
+        " própria.",
+        "also_ended": " Contrato {contracts}: já encerrado.",
         "until": " a ",
         "cut_from": "a partir de {on} ",
     },
@@ -270,6 +318,16 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         " notice, and the measures may hold since {on}.",
         "not_before": "not before {days} days",
         "of_each_notice": "{days} days from each notice",
+        "ended": "- Contract {contract_id} has ended, and {on} was the first day without service:"
+        " there is no service to suspend and no contract to rescind.",
+        "bureaus_ended": "The contract has ended: the debt may be entered in credit-protection"
+        " registers, after a letter of its own.",
+        "restoring_ended": "Payment does not restore an ended contract. Once the debt is paid, an"
+        " entry goes within five business days.",
+        "five_items_ended": "Debt of {total}, month {months}, overdue for want of payment, of the"
+        " ended contract {contracts}: there is no service to suspend, rescind or restore; the debt"
+        " may be entered in credit-protection registers, after a letter of its own.",
+        "also_ended": " Contract {contracts}: ended already.",
         "until": " to ",
         "cut_from": "from {on} ",
     },

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import update
 
-from api.store import deliveries, notices, queues
+from api.store import deliveries, letters, notices, queues
 from api.store.deliveries import Delivery
 from api.store.outbox_tables import messages
-from api.store.queues import MESSAGES, NOTICES, Claimed
+from api.store.queues import LETTERS, MESSAGES, NOTICES, Claimed
 from api.store.tables import notices as notice_rows
 from api.store.uow import Uow
 from billing.account import prove_notice, review, unprove_notice
@@ -53,6 +53,8 @@ async def confirm(
 async def _prove(uow: Uow, delivery: Delivery, via: str, at: datetime) -> None:
     if delivery.of.queue is NOTICES:
         await _prove_notice(uow, delivery, via, at)
+    elif delivery.of.queue is LETTERS:
+        await _prove_letter(uow, delivery, via, at)
     else:
         await uow.connection.execute(
             update(messages)
@@ -80,6 +82,28 @@ async def _prove_notice(uow: Uow, delivery: Delivery, via: str, at: datetime) ->
     desk = await uow.desk()
     _, facts = prove_notice(before, notice.id, at, desk)
     await uow.record(before, facts)
+
+
+async def _prove_letter(uow: Uow, delivery: Delivery, via: str, at: datetime) -> None:
+    letter_id = delivery.of.id
+    proven = await letters.prove(
+        uow.connection,
+        letter_id,
+        at,
+        channel=via,
+        address=delivery.address,
+        message_id=delivery.external_id,
+        content_sha256=delivery.content_sha256,
+    )
+    if proven:
+        said = {"channel": via, "sha256": delivery.content_sha256.hex()}
+        await _tell_of_letter(uow, letter_id, "proven", said)
+
+
+async def _tell_of_letter(uow: Uow, letter_id: int, what: str, said: dict[str, str]) -> None:
+    drawn = await letters.read(uow.connection, letter_id)
+    told = {"letter_id": letter_id, **said}
+    await uow.audit(f"listing.letter_{what}", f"contract:{drawn.contract_id}", told)
 
 
 async def accepted(uow: Uow, delivery: Delivery, provider_id: str | None) -> None:
@@ -135,6 +159,9 @@ async def bounced(uow: Uow, delivery: Delivery, reason: str) -> bool:
     )
     if delivery.of.queue is NOTICES:
         await _unprove_notice(uow, delivery, reason)
+    elif delivery.of.queue is LETTERS:
+        if await letters.unprove(uow.connection, delivery.of.id, delivery.external_id):
+            await _tell_of_letter(uow, delivery.of.id, "unproven", {"reason": reason})
     else:
         await uow.connection.execute(
             update(messages)
@@ -177,15 +204,19 @@ async def _unprove_notice(uow: Uow, delivery: Delivery, reason: str) -> None:
 async def give_up(uow: Uow, subject: Claimed, reason: str) -> None:
     """No channel is left, or nothing to say: on the list that people work through.
 
-    A notice is drawn anew from the next day on, as the account then says.
+    A notice is drawn anew from the next day on, as the account then says; a letter before a listing
+    after a week, by the look at the records.
     """
-    if subject.queue is MESSAGES:
-        await notices.addressee(uow.connection, subject.subscriber_id)
-    else:
+    if subject.queue is NOTICES:
         await uow.account(subject.subscriber_id)  # the lock, before the row
+    else:
+        await notices.addressee(uow.connection, subject.subscriber_id)
     if not await queues.is_open(uow.connection, subject.queue, subject.id):
         return
     await queues.fail(uow.connection, subject.queue, subject.id, reason, uow.clock.now())
+    if subject.queue is LETTERS:
+        await _tell_of_letter(uow, subject.id, "failed", {"reason": reason})
+        return
     await uow.audit(
         f"{subject.queue.name}.failed",
         f"{subject.queue.name}:{subject.id}",
@@ -200,4 +231,4 @@ async def give_up(uow: Uow, subject: Claimed, reason: str) -> None:
 async def _release(uow: Uow, subject: Claimed, why: str) -> None:
     """The next channel is tried at once."""
     await queues.retry(uow.connection, subject.queue, subject.id, 0, why)
-    uow.notify(f"religa_{subject.queue.name}s", str(subject.id))
+    uow.notify(subject.queue.woken_on, str(subject.id))

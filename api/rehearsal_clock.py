@@ -20,7 +20,6 @@ from api.bureau_clerk import BureauClerk
 from api.cashier import Cashier
 from api.enforce import Enforcer
 from api.house import House
-from api.listing_letters import LetterWriter
 from api.messenger import Messenger
 from api.store import canary_rows, queues
 from api.store.claims import STOPPED
@@ -41,7 +40,8 @@ select (select count(*) from payment_notices
            and (wait_until is null or wait_until <= cast(:now as timestamptz)))
      + (select count(*) from payment_receipts where told_at is null)
      + (select count(*) from listing_letters
-         where state = 'drawn' and next_attempt_wall <= clock_timestamp())
+         where state = 'drawn' and next_attempt_wall <= clock_timestamp()
+           and (wait_until is null or wait_until <= cast(:now as timestamptz)))
      + (select count(*) from listings
          where state in ('pending', 'sent', 'awaiting', 'removing', 'removal_sent',
                          'removal_awaiting')
@@ -68,7 +68,6 @@ class ClockMover:
         self._house = house
         self._cashier = Cashier(house)
         self._messenger = Messenger(house)
-        self._letters = LetterWriter(house)
         self._clerk = BureauClerk(house)
         self._enforcer = enforcer
         self._lock = asyncio.Lock()
@@ -134,9 +133,8 @@ class ClockMover:
             await reminding.run(self._house, correlation_id, "clock")
             await surveys.run(self._house, correlation_id, "clock")
             await payment_receipts.run(self._house, correlation_id, "clock")
-            await self._messenger.drain()
             await listings.look(self._house, correlation_id, "clock")
-            await self._letters.drain()
+            await self._messenger.drain()
             await self._clerk.drain()
             # A silent router outlasts patience; giving up the wait does not give up the line.
             with contextlib.suppress(TimeoutError):

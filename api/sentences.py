@@ -182,6 +182,10 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         )
         * 2,
         "listing_letter_failed": ("Comunicação {letter_id} não pôde ser entregue.",) * 2,
+        "listing_letter_unproven": (
+            "Comunicação {letter_id} voltou ({reason}); nada conta a partir dela.",
+        )
+        * 2,
         "listing_listed": (
             "Débito de {amount} da fatura {invoice_id} registrado em {bureau}.",
             "Débito da fatura {invoice_id} registrado em {bureau}.",
@@ -374,6 +378,10 @@ SENTENCES: dict[Lang, dict[str, tuple[str, str]]] = {
         )
         * 2,
         "listing_letter_failed": ("Letter {letter_id} could not be delivered.",) * 2,
+        "listing_letter_unproven": (
+            "Letter {letter_id} came back ({reason}); nothing counts from it.",
+        )
+        * 2,
         "listing_listed": (
             "Debt of {amount} of invoice {invoice_id} listed at {bureau}.",
             "Debt of invoice {invoice_id} listed at {bureau}.",

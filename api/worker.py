@@ -34,7 +34,6 @@ from api.bureau_clerk import BureauClerk
 from api.cashier import Cashier, reconcile
 from api.enforce import Enforcer
 from api.house import House
-from api.listing_letters import LetterWriter
 from api.messenger import Messenger
 from api.store import grants, recovery
 from api.store.silence import close_lost
@@ -69,7 +68,6 @@ async def run(house: House, stop: asyncio.Event) -> None:
             group.create_task(Messenger(house).run(stop))
             group.create_task(enforcer.run(stop))
             group.create_task(BureauClerk(house).run(stop))
-            group.create_task(LetterWriter(house).run(stop))
             if not house.clock.manual:
                 group.create_task(drip.run(house, stop))
             group.create_task(kill_switch.follow(house, stop))

@@ -1,7 +1,8 @@
 """May this person be contacted now, by which channels and in which order; and if not, when.
 
-The overdue notice is obligatory: the law asks for it (RGC 2023 art. 70), so neither an opt-out nor
-the cap holds it back; quiet hours do on channels that ring. By e-mail it goes at any hour, because
+The overdue notice is obligatory, and so is the letter before a debt is listed at a bureau: the law
+asks for them (RGC 2023 art. 70, CDC art. 43 par. 2), so neither an opt-out nor the cap holds them
+back; quiet hours do on channels that ring. By e-mail it goes at any hour, because
 it makes no sound and the ladder dates it by the day on which it is due (rule 2). A receipt answers
 what the person has just done, so it is not held back by the cap, nor by e-mail by the hour.
 
@@ -15,7 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from billing.calendar import ONE_DAY, day_start, local_instant, zone_of
 
-OBLIGATORY = frozenset({"notice"})
+OBLIGATORY = frozenset({"notice", "listing"})
 # No sound: by these an obligatory one, or an answer to the person, may come at any hour.
 SILENT = frozenset({"email"})
 ANSWERING = frozenset({"receipt"})
@@ -112,7 +113,7 @@ def may_contact(
     """Whether a message may go out at `now`.
 
     Args:
-        kind: `notice` is obligatory; others a person may not want.
+        kind: `notice` and `listing` are obligatory; others a person may not want.
         channels: those by which the person can be reached, first choice first.
         preferences: what the person asked for.
         sent_at: when the person was sent a message of whatever kind, this one excepted.
@@ -145,7 +146,7 @@ def may_contact(
 def order_of(kind: str, channels: Sequence[str], preferences: Preferences) -> tuple[str, ...]:
     """The channels to try for a message, in order.
 
-    The obligatory notice keeps the order that it is given, the policy's (rule 2), and passes over
+    What is obligatory keeps the order that it is given, the policy's (rule 2), and passes over
     a channel whose consent was withdrawn unless there is no other. Everything else goes by
     what the person prefers, then by what is left, and nowhere without the consent that it asks for.
     """

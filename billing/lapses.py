@@ -56,14 +56,16 @@ def lapses_on(account: Account, contract: Contract, desk: Desk) -> date | None:
 
 
 def after_the_end(
-    account: Account, contract: Contract, verdict: Verdict, desk: Desk
+    account: Account, contract: Contract, verdict: Verdict, notice_on: date | None, desk: Desk
 ) -> tuple[Contract, Reviewed | None]:
     """An ended contract looked at: its debt goes on to bureau and agency, and what was agreed ends.
 
-    Its access stays as it stood, for nobody uses it any more.
+    Its access stays as it stood, for nobody uses it any more. `notice_on` is the day on which it
+    asks for a notice; None: never.
     """
-    day = lapses_on(account, contract, desk)
-    instants = [verdict.review_on, day_start(day, zone_of(desk.now)) if day is not None else None]
+    days = (lapses_on(account, contract, desk), notice_on)
+    starts = (day_start(day, zone_of(desk.now)) for day in days if day is not None)
+    instants = (verdict.review_on, *starts)
     review_on = min(
         filter(None, instants), key=lambda instant: instant.astimezone(UTC), default=None
     )

@@ -15,6 +15,7 @@ from typing import Final
 from billing.bureau import ListingState, Removal
 from billing.calendar import ONE_DAY, Calendar, next_bank_day
 from billing.invoice import InvoiceState
+from billing.ladder import Bar
 from billing.record_days import prescribed_on, withdraw_by
 
 # A record whose fifth year ends is taken out before that day, not on it.
@@ -71,7 +72,9 @@ class Listing:
 class Situation:
     """A contract as the listings see it. `ended_on` is its first day without service.
 
-    Until the end of `held_until`, a hold's last day, nothing new is told, listed or handed over.
+    What stands against cuts stands against this too: until the end of `held_until`, the last day of
+    a hold, an exemption or a promise, and while there are `bars`, or an agreement waits for its
+    first payment (`agreed`), nothing new is told, listed or handed over. What is there may go.
     """
 
     contract_id: int
@@ -81,10 +84,13 @@ class Situation:
     communications: tuple[Communication, ...] = ()
     listings: tuple[Listing, ...] = ()
     held_until: date | None = None
+    bars: tuple[Bar, ...] = ()
+    agreed: bool = False
 
     def held(self, today: date) -> bool:
-        """Whether a person's hold stands (ladder rule 10)."""
-        return self.held_until is not None and today <= self.held_until
+        """Whether anything stands against it (ladder rules 6, 9, 10 and 12)."""
+        dated = self.held_until is not None and today <= self.held_until
+        return dated or self.agreed or bool(self.bars)
 
 
 @dataclass(frozen=True, slots=True)

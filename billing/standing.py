@@ -1,6 +1,7 @@
 """How an account's contracts stand: what the ladder and the notices read from it, nothing changed.
 
-An ended contract asks for no notice; what notices cover of its debt already goes on counting.
+An ended contract asks for a notice as a running one does: rule 2 knows no difference, and without
+one its final invoice would never count (ADR 0036).
 """
 
 from collections.abc import Sequence
@@ -219,15 +220,15 @@ def notice_due(account: Account, desk: Desk) -> dict[int, int]:
     """What a notice drawn now would list, unpaid cents by invoice id; empty when none is due.
 
     One is due when an invoice is overdue, `notice_after_days` past its due date, and listed in no
-    notice (rule 2); it then lists every overdue invoice of the payer's running contracts. A notice
-    that could not be delivered on any channel is tried anew from the next day.
+    notice (rule 2); it then lists every overdue invoice of the payer's contracts, ended ones too. A
+    notice that could not be delivered on any channel is tried anew from the next day.
     """
-    due = [_notice_due_on(account, contract, desk) for contract in running(account)]
+    due = [_notice_due_on(account, contract, desk) for contract in account.contracts]
     if not any(day is not None and day <= desk.now.date() for day in due):
         return {}
     listed = [
         invoice
-        for contract in running(account)
+        for contract in account.contracts
         for invoice in unpaid_invoices(account, contract)
         if overdue_from(invoice.due_on, policy_of(contract, desk), desk.calendar) <= desk.now.date()
     ]
@@ -307,7 +308,8 @@ def look(account: Account, desk: Desk, facts: Sequence[Fact]) -> tuple[Account, 
             after, fact = judged(account, contract, desk)
         else:
             verdict = verdict_of(account, contract, desk)
-            after, fact = after_the_end(account, contract, verdict, desk)
+            notice_on = _notice_due_on(account, contract, desk)
+            after, fact = after_the_end(account, contract, verdict, notice_on, desk)
         looked.append(after)
         if fact is not None:
             told += [fact, *_stages_moved(account, contract, fact.verdict, desk)]

@@ -183,12 +183,32 @@ async def list_contracts(
     username: Term = None,
     document: Term = None,
     level: fields.Level | None = None,
+    region: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            pattern=r"^[^\x00-\x1f]*$",
+            description="Of the contract's address, else the subscriber's; empty: of none",
+            examples=["centro"],
+        ),
+    ] = None,
+    customer_class: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            pattern=r"^[^\x00-\x1f]+$",
+            description="As in /classes",
+            examples=["hospital"],
+        ),
+    ] = None,
 ) -> answers.Page[answers.ContractItem]:
     query = listing.contract_rows(
         with_debt=caller.may(Permission.READ_DEBT),
         username=username,
         document=_document(document),
         level=level,
+        region=region,
+        customer_class=customer_class,
     )
     return await listed(caller, "contracts", query, contracts.c.id, asked, answers.ContractItem)
 

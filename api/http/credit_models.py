@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from api.bureaus.known import check_url
+from api.http.answers import AttemptAnswer
 from api.http.fields import (
     MONEY_MAX,
     Document,
@@ -124,7 +125,7 @@ class NewAnalysis(Body):
     plan_id: Id
     purpose: Purpose
     consent: Consent
-    # Without it: person or company, as the document says.
+    # Without it: the subscriber's class, if the table knows it; else person or company.
     customer_class: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")] | None = None
 
 
@@ -225,7 +226,15 @@ class LetterAnswer(BaseModel):
     content_sha256: str | None
     proven_at: datetime | None
     failed_at: datetime | None
+    wait_until: datetime | None
+    attempts: int
     last_error: str | None
+
+
+class LetterDetails(LetterAnswer):
+    """A letter with every attempt to deliver it, in their order."""
+
+    attempts_made: list[AttemptAnswer]
 
 
 class NewRemoval(Body):

@@ -12,8 +12,9 @@ from api.http import credit_models as bodies
 from api.http import fields
 from api.http.answers import Page
 from api.http.cursor import Window, decode, encode, window
-from api.http.lists import listed, unknown
+from api.http.lists import listed, required, unknown
 from api.http.problems import conflict, invalid, responses
+from api.http.proof import attempts
 from api.http.security import Caller, require
 from api.listings import UnknownListing
 from api.operators import Permission
@@ -21,6 +22,7 @@ from api.store import bureaus, listing
 from api.store import listings as rows
 from api.store.credit_tables import listing_letters
 from api.store.credit_tables import listings as table
+from api.store.queues import LETTERS
 from billing.bureau import ListingState
 from billing.listing import NOTICE_DAYS_MIN, ListingRules
 from billing.refusal import Refused
@@ -123,11 +125,21 @@ async def run_listings(caller: Managing) -> bodies.LookAnswer:
 async def list_letters(
     asked: Annotated[Window, Depends(window)], caller: Reading, contract_id: IdFilter = None
 ) -> Page[bodies.LetterAnswer]:
-    query = select(*(listing_letters.c[name] for name in bodies.LetterAnswer.model_fields))
+    query = _letters()
     if contract_id is not None:
         query = query.where(listing_letters.c.contract_id == contract_id)
     key = listing_letters.c.id
     return await listed(caller, "listing-letters", query, key, asked, bodies.LetterAnswer)
+
+
+@router.get(
+    "/listing-letters/{id}",
+    summary="Read a letter of a listing to come, with every attempt to deliver it",
+    responses=responses(404),
+)
+async def read_letter(id: Id, caller: Reading) -> bodies.LetterDetails:
+    row = await required(caller, "letter", _letters(), listing_letters.c.id, id)
+    return bodies.LetterDetails(**row, attempts_made=await attempts(caller, LETTERS, id))
 
 
 @router.get("/listing-rules", summary="Read what is listed, and what goes to agencies")
@@ -162,6 +174,10 @@ async def write_rules(
         await rows.write_rules(uow.connection, ListingRules(**values))
         await uow.audit("listing.rules_set", "listing_rules", body.model_dump(mode="json"))
     return body
+
+
+def _letters() -> Select[Any]:
+    return select(*(listing_letters.c[name] for name in bodies.LetterAnswer.model_fields))
 
 
 def _late(today: date) -> Any:

@@ -71,6 +71,7 @@ _LISTS = {
     "token": "/api/v1/operators",
     "credit analysis": "/api/v1/credit-analyses",
     "listing": "/api/v1/listings",
+    "letter": "/api/v1/listing-letters",
     "agency": "/api/v1/agencies",
     "hand-over batch": "/api/v1/handover-batches",
 }

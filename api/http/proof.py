@@ -44,7 +44,7 @@ async def read_notice(
     id: Id, caller: Annotated[Caller, Depends(require(Permission.READ_DEBT))]
 ) -> answers.NoticeDetails:
     row = await required(caller, "notice", listing.notice_rows(), notices.c.id, id)
-    return answers.NoticeDetails(**row, attempts_made=await _attempts(caller, NOTICES, id))
+    return answers.NoticeDetails(**row, attempts_made=await attempts(caller, NOTICES, id))
 
 
 @router.get(
@@ -72,10 +72,11 @@ async def read_message(
     id: Id, caller: Annotated[Caller, Depends(require(Permission.READ_DEBT))]
 ) -> answers.MessageDetails:
     row = await required(caller, "message", message_rows(), messages.c.id, id)
-    return answers.MessageDetails(**row, attempts_made=await _attempts(caller, MESSAGES, id))
+    return answers.MessageDetails(**row, attempts_made=await attempts(caller, MESSAGES, id))
 
 
-async def _attempts(caller: Caller, queue: Queue, row_id: int) -> list[answers.AttemptAnswer]:
+async def attempts(caller: Caller, queue: Queue, row_id: int) -> list[answers.AttemptAnswer]:
+    """Every attempt to deliver a row of a queue, in their order."""
     async with caller.uow() as uow:
         made = await attempts_of(uow.connection, queue, row_id, caller.house.settings.zone)
     return [answers.AttemptAnswer.model_validate(item) for item in made]

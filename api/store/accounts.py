@@ -199,7 +199,7 @@ def _account(
             ended_on=_day(row["ended_on"]),
             meter=quotas.read_meter(row, today),
             quota_spent_until=spent_until,
-            bars=(*_bars(row["switched_off"], paying), *places.read_bars(row)),
+            bars=read_bars(row, paying),
             place=places.read_place(row),
         )
 
@@ -263,10 +263,13 @@ def _account(
     )
 
 
-def _bars(switched_off: bool, paying: bool) -> tuple[Bar, ...]:
-    """What stands against cutting one contract: its switch or its NAS's, and money on its way."""
-    bars = ((Bar.KILL_SWITCH, switched_off), (Bar.STALE_FEED, paying))
-    return tuple(bar for bar, stands in bars if stands)
+def read_bars(row: Row, paying: bool) -> tuple[Bar, ...]:
+    """What stands against cutting one contract.
+
+    Its switch or its NAS's, money on its way, its customer's class, an outage that goes on.
+    """
+    bars = ((Bar.KILL_SWITCH, row["switched_off"]), (Bar.STALE_FEED, paying))
+    return (*(bar for bar, stands in bars if stands), *places.read_bars(row))
 
 
 def _day(value: str | None) -> date | None:

@@ -74,10 +74,11 @@ async def accounts(
 
 
 async def _owed(house: House, uow: Uow, contract_ids: list[int]) -> dict[int, tuple[Debt, ...]]:
-    today = uow.clock.now().date()
+    desk = await uow.desk()
+    today = desk.now.date()
     found = await listings.cases(
         uow.connection,
-        today,
+        desk,
         house.settings.timezone,
         limit=len(contract_ids) + 1,
         contract_ids=contract_ids,

@@ -1,5 +1,6 @@
 """Rows of charges: what was asked for, of whom, and which invoice or bill a txid stands for."""
 
+from datetime import date
 from typing import NamedTuple
 
 from sqlalchemy import func, select
@@ -81,18 +82,19 @@ async def keep_charge(
 
 
 class InvoiceToCharge(NamedTuple):
-    """An invoice, and the policy of its contract."""
+    """An invoice, and the policy of its contract; `ended_on` None: the contract runs."""
 
     invoice: Invoice
     policy: str
     subscriber_id: int
+    ended_on: date | None
 
 
 async def read_invoice(connection: AsyncConnection, invoice_id: int) -> InvoiceToCharge | None:
     """An invoice as `billing` knows it, without locking anything."""
     row = (
         await connection.execute(
-            select(invoices, contracts.c.policy, contracts.c.subscriber_id)
+            select(invoices, contracts.c.policy, contracts.c.subscriber_id, contracts.c.ended_on)
             .join(contracts, contracts.c.id == invoices.c.contract_id)
             .where(invoices.c.id == invoice_id)
         )
@@ -105,4 +107,4 @@ async def read_invoice(connection: AsyncConnection, invoice_id: int) -> InvoiceT
         .order_by(invoice_lines.c.position)
     )
     invoice = invoice_of(row._mapping, lines.mappings())
-    return InvoiceToCharge(invoice, row.policy, row.subscriber_id)
+    return InvoiceToCharge(invoice, row.policy, row.subscriber_id, row.ended_on)

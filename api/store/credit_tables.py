@@ -154,6 +154,7 @@ listing_letters = Table(
     metadata,
     _id(),
     _of("contract_id", "contracts.id", index=True),
+    _of("subscriber_id", "subscribers.id"),
     Column("bureaus", ARRAY(Text), nullable=False),
     # Principals in cents, by invoice.
     Column("amounts_cents", JSONB, nullable=False),
@@ -165,6 +166,8 @@ listing_letters = Table(
     Column("content_sha256", LargeBinary),
     _instant("proven_at"),
     _instant("failed_at"),
+    # Not before this instant of the business clock: quiet hours, a receipt that may come.
+    _instant("wait_until"),
     *_tries(),
     CheckConstraint("state in ('drawn', 'proven', 'failed')", name="state"),
     CheckConstraint(

@@ -1,4 +1,4 @@
-"""Rows of attempts: one for each channel that was tried for a notice or a message."""
+"""Rows of attempts: one for each channel that was tried for a notice, a message or a letter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.outbox_tables import deliveries, delivery_receipts
-from api.store.queues import MESSAGES, NOTICES, Claimed
+from api.store.queues import QUEUES, Claimed
 
 # Seven local days, and the change of the clocks.
 _CAPPED = timedelta(days=8)
@@ -42,7 +42,7 @@ class Delivery:
 
 
 async def of(connection: AsyncConnection, subject: Claimed) -> list[Delivery]:
-    """The attempts for a notice or a message, in their order."""
+    """The attempts for a row of a queue, in their order."""
     return await _read(connection, subject.queue.delivered == subject.id)
 
 
@@ -104,7 +104,7 @@ async def change(connection: AsyncConnection, delivery_id: int, **values: object
 
 
 async def sent_at(connection: AsyncConnection, subject: Claimed, now: datetime) -> list[datetime]:
-    """When the person's other notices and messages of the last days began to go out."""
+    """When whatever else the person was sent in the last days began to go out."""
     began = func.min(deliveries.c.started_at)
     found = await connection.execute(
         select(began)
@@ -113,7 +113,7 @@ async def sent_at(connection: AsyncConnection, subject: Claimed, now: datetime) 
             deliveries.c.started_at > now - _CAPPED,
             subject.queue.delivered.is_distinct_from(subject.id),
         )
-        .group_by(deliveries.c.notice_id, deliveries.c.message_id)
+        .group_by(*(queue.delivered for queue in QUEUES))
     )
     return list(found.scalars())
 
@@ -142,8 +142,8 @@ async def _read(connection: AsyncConnection, which: ColumnElement[bool]) -> list
 
 
 def _delivery(row: Any) -> Delivery:
-    queue, row_id = (
-        (NOTICES, row.notice_id) if row.notice_id is not None else (MESSAGES, row.message_id)
+    queue, row_id = next(
+        (queue, row_id) for queue in QUEUES if (row_id := row._mapping[queue.delivered]) is not None
     )
     return Delivery(
         id=row.id,

@@ -1,14 +1,41 @@
-"""Holds, exemptions and never-blocked customers, as lists."""
+"""Holds, exemptions and never-blocked customers: who is meant, and as lists."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, null, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.sql.selectable import Subquery
 
 from api.store.listing import debt_cents
 from api.store.place_tables import addresses, customer_classes, subscriber_classes
 from api.store.tables import contracts, holds, subscribers
+
+
+def spared(contract_id: ColumnElement[int], of: FromClause, now: datetime) -> ColumnElement[bool]:
+    """Whether a contract's debt cuts nobody at `now` (rule 10), as `billing.ladder` judges it.
+
+    By a hold or an exemption in force, or by the customer's class. `of` has `contract_id`.
+    """
+    by_hold = select(holds.c.id).where(holds.c.contract_id == contract_id, _stands(now))
+    own = contracts.alias("own")
+    by_class = (
+        select(own.c.id)
+        .join(subscriber_classes, subscriber_classes.c.subscriber_id == own.c.subscriber_id)
+        .join(customer_classes, customer_classes.c.id == subscriber_classes.c.class_id)
+        .where(own.c.id == contract_id, customer_classes.c.never_block)
+    )
+    return or_(*(query.correlate(of).exists() for query in (by_hold, by_class)))
 
 
 def hold_rows(

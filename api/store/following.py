@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.place_tables import customer_classes, policy_assignments, subscriber_classes
 from api.store.places import JOINED, REGION, lock_payers, look_again
+from api.store.tables import subscribers
 
 DEFAULT_POLICY = "anatel-765"
 Because = Literal["contract", "class", "region", "plan", "default"]
@@ -245,6 +246,20 @@ async def class_of(connection: AsyncConnection, subscriber_id: int) -> Mapping[A
         .where(subscriber_classes.c.subscriber_id == subscriber_id)
     )
     found: Mapping[Any, Any] | None = (await connection.execute(query)).mappings().one_or_none()
+    return found
+
+
+async def class_of_document(connection: AsyncConnection, document: str) -> str | None:
+    """The class of whoever has this document; None: nobody, or of none."""
+    query = (
+        select(customer_classes.c.name)
+        .join(subscriber_classes, subscriber_classes.c.class_id == customer_classes.c.id)
+        .join(subscribers, subscribers.c.id == subscriber_classes.c.subscriber_id)
+        .where(subscribers.c.document == document)
+        .order_by(subscribers.c.id)
+        .limit(1)
+    )
+    found: str | None = await connection.scalar(query)
     return found
 
 

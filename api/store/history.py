@@ -300,6 +300,7 @@ CHANGES = (
     "listing.letter_drawn",
     "listing.letter_proven",
     "listing.letter_failed",
+    "listing.letter_unproven",
     "listing.listed",
     "listing.refused",
     "listing.withdrawal_decided",

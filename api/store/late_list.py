@@ -27,9 +27,10 @@ from api.store.delinquency import (
     step,
     whole,
 )
+from api.store.exemptions import spared
 from api.store.places import region_of_contract
 from api.store.renegotiation import agreements, disputes
-from api.store.tables import contracts, holds, invoices, logins, plans, promises, subscribers
+from api.store.tables import contracts, invoices, logins, plans, promises, subscribers
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +168,15 @@ def _flags(
         ),
         "agreement": (agreements, literal_column("agreements.state = 'running'")),
         "dispute": (disputes, literal_column("disputes.state = 'open'")),
-        "exempt": (holds, holds.c.expires_at > day.now),
     }
-    return {
+    flags = {
         name: select(table.c.id)
         .where(table.c.contract_id == contract_id, condition)
         .correlate(of)
         .exists()
         for name, (table, condition) in tables.items()
     }
+    return flags | {"exempt": spared(contract_id, of, day.now)}
 
 
 def _found_by(words: str) -> ColumnElement[bool]:

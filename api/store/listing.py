@@ -27,6 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.place_tables import customer_classes, subscriber_classes
+from api.store.places import region_of_contract
 from api.store.silence import STALE_BEFORE
 from api.store.tables import (
     allocations,
@@ -133,7 +135,10 @@ def contract_rows(
     username: str | None = None,
     document: str | None = None,
     level: str | None = None,
+    region: str | None = None,
+    customer_class: str | None = None,
 ) -> Select[Any]:
+    """Contracts, those of a region (empty: of none) and of a customer class if asked for."""
     query = (
         select(
             contracts.c.id,
@@ -152,6 +157,15 @@ def contract_rows(
         query = query.where(logins.c.username == username)
     if document is not None:
         query = query.where(subscribers.c.document == document)
+    if region is not None:
+        query = query.where(region_of_contract() == region)
+    if customer_class is not None:
+        members = (
+            select(subscriber_classes.c.subscriber_id)
+            .join(customer_classes, customer_classes.c.id == subscriber_classes.c.class_id)
+            .where(customer_classes.c.name == customer_class)
+        )
+        query = query.where(contracts.c.subscriber_id.in_(members))
     return query.where(contracts.c.level == level) if level is not None else query
 
 

@@ -12,24 +12,38 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store import accounts, bulk, places
 from api.store.credit_tables import listing_letters, listings
+from api.store.guard_rows import SWITCHED_OFF, UNSETTLED
 from api.store.payments import in_seconds
 from api.store.tables import contracts, facts, subscribers
 from billing.bureau import Debtor, ListingState, Removal
 from billing.invoice import InvoiceState
 from billing.listing import Communication, Debt, Listing, ListingRules, Situation
+from billing.payer import Desk
+from billing.policy import RestoreOn
 
 # Longer than any call may take.
 LEASE_S = 150
 CALLED = ("pending", "sent", "awaiting", "removing", "removal_sent", "removal_awaiting")
 _RULES = "listing_rules"
 
-# A contract that its customer ended, or that we broke, is nobody's delinquency.
-_CANDIDATES = text("""
+# A contract that its customer ended, or that we broke, is nobody's delinquency. What stands
+# against cuts (holds, promises, agreements that wait for a first payment, bars) does here too.
+_CANDIDATES = text(f"""
 select c.id, c.subscriber_id, c.ended_on,
        coalesce(e.why, 'debt') not in ('customer', 'moved', 'provider_breach') as for_debt,
-       (select max(timezone(:zone, h.expires_at))::date from holds h
-         where h.contract_id = c.id) as held_until
+       greatest(
+           (select max(timezone(:zone, h.expires_at))::date from holds h
+             where h.contract_id = c.id and h.ended_at is null),
+           (select max(p.until_on) from promises p
+             where p.contract_id = c.id and p.state = 'running')) as held_until,
+       c.policy = any(cast(:first_payment as text[])) and exists (
+           select from agreements g join invoices i on i.id = g.invoice_ids[1]
+            where g.contract_id = c.id and g.state = 'running' and i.state = 'open'
+              and i.amount_cents > i.paid_cents + i.discount_cents) as agreed,
+       {SWITCHED_OFF} as switched_off, c.subscriber_id in ({UNSETTLED}) as paying,
+       {places.STANDING}
   from contracts c left join contract_endings e on e.contract_id = c.id
  where c.ended_on <= :today and c.id > :after
    and (cast(:ids as bigint[]) is null or c.id = any(cast(:ids as bigint[])))
@@ -38,7 +52,7 @@ select c.id, c.subscriber_id, c.ended_on,
                     and l.state not in ('removed', 'cancelled'))
         or exists (select from handovers h where h.contract_id = c.id and h.withdrawn_at is null))
  order by c.id limit :limit
-""")
+""")  # noqa: S608 -- no text but our own constants
 _ANYTHING = text("""
 select exists (select from listings where state not in ('removed', 'cancelled'))
     or exists (select from handovers where withdrawn_at is null)
@@ -130,16 +144,31 @@ async def anything(connection: AsyncConnection, rules: ListingRules) -> bool:
 
 async def cases(
     connection: AsyncConnection,
-    today: date,
+    desk: Desk,
     zone: str,
     *,
     after: int = 0,
     limit: int = 1000,
     contract_ids: Sequence[int] | None = None,
 ) -> list[Case]:
-    """Ended contracts that owe something, or of which something is at a bureau or an agency."""
+    """Ended contracts that owe something, or of which something is at a bureau or an agency.
+
+    What lies on the desk against every cut stands against each of them.
+    """
     ids = list(contract_ids) if contract_ids is not None else None
-    asked = {"today": today, "after": after, "limit": limit, "ids": ids, "zone": zone}
+    asked = {
+        "today": desk.now.date(),
+        "now": desk.now,
+        "after": after,
+        "limit": limit,
+        "ids": ids,
+        "zone": zone,
+        "first_payment": [
+            name
+            for name, policy in desk.policies.items()
+            if policy.restore_on is RestoreOn.FIRST_PAYMENT
+        ],
+    }
     found = (await connection.execute(_CANDIDATES, asked)).all()
     which = {"ids": [row.id for row in found], "zone": zone}
     if not found:
@@ -158,6 +187,8 @@ async def cases(
                 communications=tuple(map(_letter, letters.get(row.id, ()))),
                 listings=tuple(map(_listing, records.get(row.id, ()))),
                 held_until=row.held_until,
+                bars=(*desk.bars, *accounts.read_bars(row._asdict(), row.paying)),
+                agreed=row.agreed,
             ),
             tuple(
                 (record.id, record.remove_by, record.alarmed_at is not None)
@@ -169,24 +200,29 @@ async def cases(
     ]
 
 
-async def draw_letter(
+async def draw_letters(
     connection: AsyncConnection,
-    contract_id: int,
+    named: Sequence[tuple[Case, Mapping[int, int]]],
     bureaus: Sequence[str],
-    amounts_cents: Mapping[int, int],
     at: datetime,
-) -> int:
-    made = await connection.execute(
-        insert(listing_letters)
-        .values(
-            contract_id=contract_id,
-            bureaus=list(bureaus),
-            amounts_cents={str(key): cents for key, cents in amounts_cents.items()},
-            drawn_at=at,
-        )
-        .returning(listing_letters.c.id)
-    )
-    return int(made.scalar_one())
+) -> list[int]:
+    """Letters to be sent, each with the principals that it names, by invoice; their ids."""
+    if not named:
+        return []
+    ids = await bulk.draw_ids(connection, listing_letters, len(named))
+    made = [
+        {
+            "id": letter_id,
+            "contract_id": case.situation.contract_id,
+            "subscriber_id": case.subscriber_id,
+            "bureaus": list(bureaus),
+            "amounts_cents": {str(key): cents for key, cents in amounts_cents.items()},
+            "drawn_at": at,
+        }
+        for letter_id, (case, amounts_cents) in zip(ids, named, strict=True)
+    ]
+    await connection.execute(insert(listing_letters), made)
+    return ids
 
 
 async def add(connection: AsyncConnection, row: Mapping[str, object]) -> int | None:

@@ -45,7 +45,7 @@ def message_rows(
 async def attempts_of(
     connection: AsyncConnection, queue: Queue, row_id: int, zone: tzinfo
 ) -> list[Item]:
-    """The attempts for a notice or a message, each with its receipts, oldest first."""
+    """The attempts for a row of a queue, each with its receipts, oldest first."""
     made = await rows_of(
         connection,
         select(deliveries).where(queue.delivered == row_id).order_by(deliveries.c.id),

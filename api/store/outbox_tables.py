@@ -1,7 +1,7 @@
 """The tables of what is sent: messages, every attempt to deliver, receipts, and how to reach whom.
 
-Overdue notices are in `notices`; all else that a person is sent is a row of `messages`. What became
-of either on a channel is one row of `deliveries`.
+Overdue notices are in `notices`, letters before a listing in `listing_letters`; all else that a
+person is sent is a row of `messages`. What became of any on a channel is one row of `deliveries`.
 """
 
 from sqlalchemy import (
@@ -77,13 +77,15 @@ messages = Table(
     Index("ix_messages_queued", "next_attempt_wall", postgresql_where=text("state = 'queued'")),
 )
 
-# One row for each channel that was tried for a notice or a message, asked again under one id.
+# One row for each channel that was tried for what is sent, letters before a listing too: asked
+# again under one id.
 deliveries = Table(
     "deliveries",
     metadata,
     _id(),
     _of("notice_id", "notices.id", null=True),
     _of("message_id", "messages.id", null=True),
+    _of("letter_id", "listing_letters.id", null=True),
     _of("subscriber_id", "subscribers.id"),
     Column("kind", Text, nullable=False),
     Column("channel", Text, nullable=False),
@@ -105,7 +107,8 @@ deliveries = Table(
     Column("reason", Text),
     UniqueConstraint("notice_id", "channel"),
     UniqueConstraint("message_id", "channel"),
-    CheckConstraint("num_nonnulls(notice_id, message_id) = 1", name="subject"),
+    UniqueConstraint("letter_id", "channel"),
+    CheckConstraint("num_nonnulls(notice_id, message_id, letter_id) = 1", name="subject"),
     CheckConstraint(_CHANNEL, name="channel"),
     CheckConstraint(
         "state in ('sending', 'accepted', 'confirmed', 'refused', 'failed', 'bounced',"

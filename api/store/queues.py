@@ -1,4 +1,4 @@
-"""The two queues of what is sent: overdue notices and messages, claimed alike.
+"""The queues of what is sent: notices, messages and letters before a listing, claimed alike.
 
 A row being worked on has no `last_error`; one that waits for its next try has. What waits by the
 business clock (quiet hours, a receipt that may come) is in `wait_until`.
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Table, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Table, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.credit_tables import listing_letters
 from api.store.outbox_tables import deliveries, messages
 from api.store.payments import in_seconds
 from api.store.tables import notices
@@ -33,9 +34,16 @@ class Queue:
     def open(self) -> ColumnElement[bool]:
         return self.table.c.state == self.waiting
 
+    @property
+    def woken_on(self) -> str:
+        """The NOTIFY channel that tells of a row that is due."""
+        return f"religa_{self.name}s"
+
 
 NOTICES = Queue("notice", notices, "drawn", deliveries.c.notice_id)
 MESSAGES = Queue("message", messages, "queued", deliveries.c.message_id)
+LETTERS = Queue("letter", listing_letters, "drawn", deliveries.c.letter_id)
+QUEUES = (NOTICES, MESSAGES, LETTERS)
 
 
 class Claimed(NamedTuple):
@@ -117,9 +125,9 @@ async def next_at(connection: AsyncConnection, now: datetime) -> datetime | None
         select(queue.table.c.wait_until.label("at")).where(
             queue.open, queue.table.c.wait_until > now
         )
-        for queue in (NOTICES, MESSAGES)
+        for queue in QUEUES
     ]
-    every = waits[0].union_all(waits[1]).subquery()
+    every = union_all(*waits).subquery()
     found: datetime | None = await connection.scalar(select(func.min(every.c.at)))
     return found
 

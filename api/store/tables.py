@@ -210,6 +210,8 @@ contracts = Table(
     CheckConstraint("generation > 0", name="generation"),
     Index("ix_contracts_review_on", "review_on", postgresql_where=text("review_on is not null")),
     Index("ix_contracts_level", "level"),
+    # Few have ended: looks at what they owe walk these alone.
+    Index("ix_contracts_ended", "id", postgresql_where=text("ended_on is not null")),
     Index(
         "ix_contracts_quota_spent_until",
         "quota_spent_until",

@@ -15,7 +15,7 @@ from api import credit, listings
 from api.bureau_clerk import BureauClerk
 from api.credit import Asked
 from api.house import House
-from api.listing_letters import LetterWriter
+from api.messenger import Messenger
 from api.store import listings as listing_rows
 from api.store.credit_tables import (
     credit_analyses,
@@ -24,6 +24,7 @@ from api.store.credit_tables import (
     listing_letters,
 )
 from api.store.credit_tables import listings as listing_table
+from api.store.policies import ensure_policies
 from api.store.tables import audit_log, contracts, subscribers
 from billing.bureau import Answer, Said
 from billing.credit import Report
@@ -93,7 +94,7 @@ class Scene:
     async def tell(self) -> None:
         """The letter goes out, and its days pass."""
         await self.look()
-        assert await LetterWriter(self.house).drain() == 1
+        assert await Messenger(self.house).drain() == 1
         await move_clock(self.house, NOW + timedelta(days=10))
 
     async def list_it(self) -> None:
@@ -277,7 +278,7 @@ async def test_a_debt_is_listed_after_rescission_letter_and_days_and_goes_when_p
     looked = await scene.look()
     assert (looked.letters, looked.inclusions) == (1, 0)
     assert (await scene.look()).letters == 0
-    await LetterWriter(scene.house).drain()
+    await Messenger(scene.house).drain()
     (letter,) = await rows(scene.house, listing_letters)
     assert (letter["state"], letter["channel"]) == ("proven", "eml_file")
     (kept,) = (scene.house.settings.data_dir / "mail").iterdir()
@@ -303,6 +304,121 @@ async def test_a_debt_is_listed_after_rescission_letter_and_days_and_goes_when_p
         1,
         1,
     ]
+
+
+_STANDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "a hold": (
+        (
+            "insert into holds (contract_id, author, reason, placed_at, expires_at)"
+            " values (:contract, 'ana', 'x', :at, cast(:at as timestamptz) + interval '30 days')",
+        ),
+        "update holds set ended_at = placed_at, ended_by = 'ana', end_reason = 'x'",
+    ),
+    "an exemption": (
+        (
+            "insert into holds (contract_id, author, reason, placed_at, expires_at, kind)"
+            " values (:contract, 'ana', 'x', :at, cast(:at as timestamptz) + interval '30 days',"
+            " 'exemption')",
+        ),
+        "update holds set ended_at = placed_at, ended_by = 'ana', end_reason = 'x'",
+    ),
+    "a class that is never blocked": (
+        (
+            "insert into customer_classes (name, never_block, note, author, written_at)"
+            " values ('hospital', true, '', 'ana', :at)",
+            "insert into subscriber_classes (subscriber_id, class_id, reason, author, written_at)"
+            " select :subscriber, max(id), 'x', 'ana', :at from customer_classes",
+        ),
+        "delete from subscriber_classes",
+    ),
+    "a promise": (
+        (
+            "insert into promises (contract_id, made_at, until_on, author, debt_invoice_ids)"
+            " values (:contract, :at, '2026-12-24', 'ana', array[:invoice]::bigint[])",
+        ),
+        "update promises set state = 'broken', settled_at = made_at",
+    ),
+    "a dispute": (
+        ("update invoices set state = 'disputed' where id = :invoice",),
+        "update invoices set state = 'open'",
+    ),
+    "an agreement that waits for its first payment": (
+        (
+            "update contracts set policy = 'pays-first'",
+            "insert into agreements (contract_id, state, author, offered_at, valid_until, proposal,"
+            " simulation, accepted_at, old_invoice_ids, invoice_ids)"
+            " values (:contract, 'running', 'ana', :at, '2026-12-24', '{}', '{}', :at,"
+            " '{}', array[:part]::bigint[])",
+        ),
+        # With the signature, access returns: nothing waits for a payment.
+        "update contracts set policy = 'anatel-765'",
+    ),
+    "the contract's kill switch": (
+        (
+            "insert into kill_switches (scope, contract_id, author, reason, put_at)"
+            " values ('contract', :contract, 'ana', 'x', :at)",
+        ),
+        "update kill_switches set lifted_at = put_at, lifted_by = 'a', lifted_because = 'x'",
+    ),
+    "everybody's kill switch": (
+        (
+            "insert into kill_switches (scope, author, reason, put_at)"
+            " values ('global', 'ana', 'x', :at)",
+        ),
+        "update kill_switches set lifted_at = put_at, lifted_by = 'a', lifted_because = 'x'",
+    ),
+    "a payment that is being settled": (
+        (
+            "insert into charges (provider, txid, invoice_id, amount_cents, copy_and_paste,"
+            " created_at) values ('pix', 'tx1', :invoice, 100, 'x', :at)",
+            "insert into payment_notices (provider, external_id, kind, sha256, body, state,"
+            " correlation_id, received_at) values ('pix', 'e1', 'pix', '',"
+            " jsonb_build_object('txid', 'tx1'), 'received', 'x', :at)",
+        ),
+        "update payment_notices set state = 'refused'",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", _STANDS)
+async def test_what_stands_against_cuts_stands_against_telling_and_listing(
+    scene: Scene, what: str
+) -> None:
+    """Rules 6, 9, 10, 11 and 12; ADR 0027."""
+    begin, end = _STANDS[what]
+    async with scene.house.uow("test", "runs") as uow:
+        await uow.connection.execute(update(contracts).values(ended_on=None))
+    part = await issue(scene.house, scene.added.contract_id, date(2027, 3, 1), 500)
+    async with scene.house.uow("test", "ended") as uow:
+        await uow.connection.execute(update(contracts).values(ended_on=ENDED))
+    pays_first: dict[str, object] = {"law": "none", "restore_on": "first_payment"}
+
+    async def change(*statements: str) -> None:
+        asked = {
+            "contract": scene.added.contract_id,
+            "subscriber": scene.added.subscriber_id,
+            "invoice": scene.invoice_id,
+            "part": part,
+            "at": NOW,
+        }
+        async with scene.house.uow("test", "change") as uow:
+            await ensure_policies(uow.connection, {"pays-first": pays_first}, NOW)
+            for statement in statements:
+                query = text(statement)
+                names = query.compile().params
+                await uow.connection.execute(query, {name: asked[name] for name in names})
+
+    await change(*begin)
+    assert (await scene.look()).letters == 0, "nobody is told of what may not come"
+    await change(end)
+    await scene.tell()
+    again = {"'hospital'": "'school'", "'tx1'": "'tx2'", "'e1'": "'e2'"}
+    for first, second in again.items():
+        begin = tuple(one.replace(first, second) for one in begin)
+    await change(*begin)
+    assert (await scene.look()).inclusions == 0
+    await change(end)
+    assert (await scene.look()).inclusions == 1
 
 
 async def test_an_inclusion_that_timed_out_after_it_was_done_is_not_done_twice(
@@ -413,7 +529,7 @@ async def test_a_part_paid_takes_the_record_out_and_needs_another_letter(scene: 
 
 async def test_the_next_instant_is_told_to_the_rehearsal_clock(scene: Scene) -> None:
     await scene.look()
-    await LetterWriter(scene.house).drain()
+    await Messenger(scene.house).drain()
     async with scene.house.uow("test", "read") as uow:
         at = await listings.next_at(scene.house, uow.connection)
     assert at == datetime(2026, 12, 3, 3, tzinfo=UTC)
@@ -437,7 +553,7 @@ async def test_what_the_bureau_refused_is_cleared_by_hand_and_told_anew(scene: S
 async def test_two_looks_at_once_list_one_record(scene: Scene) -> None:
     await asyncio.gather(scene.look(), scene.look())
     assert len(await rows(scene.house, listing_letters)) == 1
-    await LetterWriter(scene.house).drain()
+    await Messenger(scene.house).drain()
     await move_clock(scene.house, NOW + timedelta(days=10))
     await asyncio.gather(scene.look(), scene.look(), scene.look())
     await asyncio.gather(scene.clerk.drain(), scene.clerk.drain())
@@ -449,7 +565,7 @@ async def test_a_letter_that_cannot_go_lists_nothing(scene: Scene) -> None:
     async with scene.house.uow("test", "change") as uow:
         await uow.connection.execute(update(subscribers).values(email=None))
     await scene.look()
-    await LetterWriter(scene.house).drain()
+    await Messenger(scene.house).drain()
     await move_clock(scene.house, NOW + timedelta(days=20))
     looked = await scene.look()
     assert (looked.letters, looked.inclusions) == (1, 0)

@@ -188,6 +188,7 @@ MATRIX = {
     "POST /listings/{id}/removal": "af",
     "POST /listing-runs": "af",
     "GET /listing-letters": "afu",
+    "GET /listing-letters/{id}": "afu",
     "GET /listing-rules": "anfu",
     "PUT /listing-rules": "af",
     "POST /agencies": "af",

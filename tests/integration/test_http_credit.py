@@ -125,6 +125,35 @@ async def test_an_analysis_tells_its_reasons_in_two_languages(
     assert (await client.get("/api/v1/credit-analyses?outcome=refuse")).json()["items"] == []
 
 
+async def test_a_subscriber_is_judged_by_the_class_that_we_know_if_the_table_does(
+    face: Face, house: House
+) -> None:
+    client = await face.client()
+    plan_id = await add_plan(house)
+    number = await subscriber(client)
+    for name in ("condominio", "hospital"):
+        await client.put(
+            f"/api/v1/classes/{name}", json={"never_block": False, "note": "linha essencial"}
+        )
+    table = {"classes": ["person", "company", "hospital"]}
+    shipped = (await client.get("/api/v1/credit-table")).json()
+    assert (await client.put("/api/v1/credit-table", json=table)).status_code == 200, shipped
+
+    async def class_used(**asked: Any) -> str:
+        return str((await analyse(client, plan_id, **asked)).json()["customer_class"])
+
+    path = f"/api/v1/subscribers/{number}/class"
+    assert await class_used() == "person"
+    await client.put(path, json={"customer_class": "hospital", "reason": "leitos"})
+    assert await class_used() == "hospital"
+    assert await class_used(customer_class="company") == "company"
+    await client.put(path, json={"customer_class": "condominio", "reason": "leitos"})
+    assert await class_used() == "person", "the table knows no such class"
+    refused = await analyse(client, plan_id, customer_class="condominio")
+    assert refused.status_code == 409
+    assert "no customer class 'condominio'; use person, company, hospital" in refused.text
+
+
 async def test_our_own_books_speak_of_a_former_customer(face: Face, house: House) -> None:
     client = await face.client(Role.FINANCE)
     plan_id = await add_plan(house)

@@ -271,6 +271,29 @@ async def test_the_list_is_searched_filtered_and_sorted(
     assert await ids(promise=True) == [a]
     assert await ids(exempt=True) == [c]
     assert await ids(exempt=False, promise=False) == [b]
+    # Spared as the ladder spares: an exemption, a class that is never blocked; not once it is over.
+    async with open_face(house) as other:
+        admin = await other.client(name="chefe")
+        ill = hold | {"kind": "exemption"}
+        path = f"/api/v1/contracts/{bia.contract_id}/holds"
+        made = await admin.post(path, json=ill)
+        assert made.status_code == 201, made.text
+        assert await ids(exempt=True) == [b, c]
+        over = {"reason": "recovered"}
+        ended = await admin.post(f"/api/v1/holds/{made.json()['id']}/end", json=over)
+        assert ended.status_code == 200, ended.text
+        assert await ids(exempt=True) == [c]
+        await admin.put(
+            "/api/v1/classes/hospital", json={"never_block": True, "note": "linha essencial"}
+        )
+        path = f"/api/v1/subscribers/{ana.subscriber_id}/class"
+        classed = {"customer_class": "hospital", "reason": "pronto-socorro"}
+        answer = await admin.put(path, json=classed)
+        assert answer.status_code == 200, answer.text
+        assert await ids(exempt=True) == [c, a]
+        assert await ids(exempt=False) == [b]
+        shown = {item["contract_id"]: item["exempt"] for item in await pages(client)}
+        assert shown == {a: True, b: False, c: True}
     assert await ids(agreement=True) == []
     assert await ids(search="padar") == await ids(search="0% b") == [a]
     assert await ids(search=document) == [a]

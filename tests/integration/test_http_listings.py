@@ -14,7 +14,7 @@ from sqlalchemy import insert, update
 
 from api.bureau_clerk import BureauClerk
 from api.house import House
-from api.listing_letters import LetterWriter
+from api.messenger import Messenger
 from api.operators import Role
 from api.rehearsal_clock import ClockMover
 from api.store.credit_tables import listing_letters
@@ -102,7 +102,12 @@ async def test_the_most_urgent_come_first_page_by_page(face: Face, house: House)
     added, invoice_id = await debtor(house, plan_id, 0)
     days = [None, date(2026, 12, 1), date(2026, 11, 20), None, date(2026, 11, 30)]
     async with house.uow("test", "seed") as uow:
-        letter = {"contract_id": added.contract_id, "bureaus": [], "amounts_cents": {}}
+        letter = {
+            "contract_id": added.contract_id,
+            "subscriber_id": added.subscriber_id,
+            "bureaus": [],
+            "amounts_cents": {},
+        }
         await uow.connection.execute(insert(listing_letters).values(id=1, drawn_at=NOW, **letter))
         for number, day in enumerate(days):
             bureau, state = f"b{number}", "listed" if day is None else "removing"
@@ -168,7 +173,7 @@ async def test_a_record_goes_out_by_hand(face: Face, house: House, bureau: Burea
     await client.put("/api/v1/listing-rules", json={"bureaus": ["serasa"]})
     await debtor(house, await add_plan(house), 0)
     assert (await client.post("/api/v1/listing-runs")).json()["letters"] == 1
-    await LetterWriter(house).drain()
+    await Messenger(house).drain()
     await move_clock(house, NOW + timedelta(days=10))
     assert (await client.post("/api/v1/listing-runs")).json()["inclusions"] == 1
     await BureauClerk(house).drain()

@@ -397,7 +397,7 @@ async def test_an_exemption_has_author_reason_and_expiry_and_may_end_early(
 
 async def test_exemptions_are_paged(house: House, admin: httpx.AsyncClient, plan_id: int) -> None:
     payers = [await add_contract(house, plan_id) for _ in range(3)]
-    await call(admin, "PUT", "/classes/hospital", {"never_block": True, "note": "x"})
+    await call(admin, "PUT", "/classes/hospital", {"never_block": True, "note": "linha essencial"})
     for payer in payers:
         join = {"customer_class": "hospital", "reason": "x"}
         await call(admin, "PUT", f"/subscribers/{payer.subscriber_id}/class", join)
@@ -423,7 +423,7 @@ async def test_a_contract_follows_its_own_policy_else_class_region_plan_or_the_d
         await call(admin, "PUT", f"/policies/{name}", {"law": "none", "notice_days": 2})
     added = await add_contract(house, plan_id)
     number, subscriber_id = added.contract_id, added.subscriber_id
-    await call(admin, "PUT", "/classes/loja", {"note": "x"})
+    await call(admin, "PUT", "/classes/loja", {"note": "linha essencial"})
 
     async def follows() -> tuple[str, str, str | None]:
         shown = await call(admin, "GET", f"/contracts/{number}/policy")
@@ -576,3 +576,46 @@ async def test_an_outage_that_goes_on_is_credited_by_the_final_invoice(
     credit = [line for line in invoice["lines"] if "interrupção" in line["description"]]
     # 15 hours of the 25th and all of the 26th to the 29th: 4.625 of the month's 31 days.
     assert [line["amount_cents"] for line in credit] == [-round(9990 * 4.625 / 31)]
+
+
+async def test_contracts_are_listed_by_region_and_class_page_by_page(
+    house: House, admin: httpx.AsyncClient, plan_id: int
+) -> None:
+    added = [await add_contract(house, plan_id) for _ in range(4)]
+    a, b, c, d = added
+    for one in (a, c, d):
+        path = f"/api/v1/subscribers/{one.subscriber_id}/address"
+        answer = await admin.put(path, json=SANTOS)
+        assert answer.status_code == 200, answer.text
+    # A contract that has an address of its own is there.
+    path = f"/api/v1/contracts/{d.contract_id}/address"
+    assert (await admin.put(path, json=RIO)).status_code == 200
+    await admin.put(
+        "/api/v1/classes/hospital", json={"never_block": True, "note": "linha essencial"}
+    )
+    for one in (a, b):
+        path = f"/api/v1/subscribers/{one.subscriber_id}/class"
+        classed = {"customer_class": "hospital", "reason": "pronto-socorro"}
+        assert (await admin.put(path, json=classed)).status_code == 200
+
+    async def ids(**asked: str | int) -> list[int]:
+        found: list[int] = []
+        after: str | None = None
+        while True:
+            more = {"after": after} if after else {}
+            answer = await admin.get("/api/v1/contracts", params={"limit": 1} | asked | more)
+            page = answer.json()
+            found += [item["id"] for item in page["items"]]
+            after = page["next"]
+            if after is None:
+                return found
+
+    assert await ids() == [one.contract_id for one in added]
+    assert await ids(region="litoral") == [a.contract_id, c.contract_id]
+    assert await ids(region="norte") == [d.contract_id]
+    assert await ids(region="") == [b.contract_id]
+    assert await ids(region="sul") == []
+    assert await ids(customer_class="hospital") == [a.contract_id, b.contract_id]
+    assert await ids(customer_class="hospital", region="litoral") == [a.contract_id]
+    assert await ids(customer_class="escola") == []
+    assert (await admin.get("/api/v1/contracts?customer_class=%00")).status_code == 422

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,7 @@ from sqlalchemy import insert, select, update
 from api import rescinding, review
 from api.enforce import Enforcer
 from api.house import House
+from api.messenger import Messenger
 from api.rehearsal_clock import ClockMover
 from api.store.ladder_tables import contract_stages
 from api.store.tables import notices
@@ -28,6 +31,8 @@ CUT = datetime.fromisoformat("2026-09-21T08:00:00-03:00")
 # 60 days after the cut is Friday 2026-11-20, a holiday.
 RESCIND = datetime.fromisoformat("2026-11-23T08:00:00-03:00")
 THE_DAY_AFTER = datetime.fromisoformat("2026-11-24T00:00:00-03:00")
+# The final invoice is due on Tuesday 12-01.
+FINAL_NOTICE = datetime.fromisoformat("2026-12-04T00:00:00-03:00")
 AGENCY = datetime.fromisoformat("2026-12-23T00:00:00-03:00")
 
 
@@ -136,6 +141,40 @@ async def test_a_debt_never_paid_ends_the_contract_and_goes_to_bureau_and_agency
     assert "ladder ended the contract; 2026-11-24 is the first day without service." in told
     assert "The debt of R$99.90 goes to the credit bureaus." in told
     assert any(line.startswith("The stage collection agency is over") for line in told)
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_the_final_invoice_gets_its_notice_which_threatens_no_line_and_then_counts(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """Rules 2, 4 and 14 (worked cases 14.6 and 14.7)."""
+    added, invoice_id = await _rescinded(house, admin)
+    body = {
+        "contract_id": added.contract_id,
+        "due_on": "2026-12-01",
+        "lines": [{"description": "Fatura final", "amount_cents": 4990}],
+    }
+    final_id: int = (await admin.post("/api/v1/invoices", json=body)).json()["id"]
+    await _at(house, THE_DAY_AFTER)
+    async with house.store.reading() as connection:
+        assert await review.next_due(connection) == FINAL_NOTICE
+    await _at(house, FINAL_NOTICE)
+    (notice,) = (await admin.get("/api/v1/notices?state=drawn")).json()["items"]
+    assert notice["amounts_cents"] == {str(invoice_id): 9990, str(final_id): 4990}
+    await Messenger(house).drain()
+    (kept,) = (house.settings.data_dir / "mail").iterdir()
+    parts = message_from_bytes(kept.read_bytes(), policy=default).get_body(("plain",))
+    assert parts is not None
+    said = " ".join(parts.get_content().split())
+    assert f"O contrato {added.contract_id} terminou, e 24/11/2026 foi o primeiro dia" in said
+    assert "poderá ser suspenso" not in said
+    await _at(house, AGENCY)
+    (agency,) = (await admin.get("/api/v1/stages?stage=agency")).json()["items"]
+    assert (
+        agency["invoice_ids"],
+        agency["amounts_cents"],
+    ) == ([invoice_id, final_id], [9990, 4990])
     async with house.store.reading() as connection:
         assert await verify(house, connection) == []
 

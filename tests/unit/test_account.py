@@ -313,7 +313,9 @@ def test_an_ended_contract_keeps_its_access_and_its_debt_goes_on_and_can_be_paid
     )
     assert left == replace(payer, contracts=(walled,))
     assert review(left, desk("2026-09-22 08:00")) == (left, ())
-    assert notice_due(replace(payer, notices=()), desk("2026-09-21 08:00")) == {}
+    # Rule 2 knows no difference between a running contract and an ended one.
+    unnoticed = replace(payer, notices=())
+    assert notice_due(unnoticed, desk("2026-09-21 08:00")) == {1: 99_90}
     paid, facts = clear_payment(
         payer, payment(200_00, "2026-09-21 08:00"), desk("2026-09-21 08:00")
     )

@@ -9,6 +9,7 @@ from billing.bureau import Answer, ListingState, Removal, after, begin_removal
 from billing.calendar import brazil
 from billing.handover import goes_to_agency, owed_cents, release
 from billing.invoice import InvoiceState
+from billing.ladder import Bar
 from billing.listing import (
     Communication,
     Debt,
@@ -71,6 +72,16 @@ TABLE = [
     Row("a hold's last day", "ladder rule 10", replace(TOLD, held_until=RIPE), RIPE),
     Row("a hold is over", "ladder rule 10",
         replace(TOLD, held_until=date(2026, 12, 2)), RIPE, include=True),
+    *(
+        Row(f"barred: {bar}", "ADR 0027", replace(TOLD, bars=(bar,)), RIPE)
+        for bar in Bar
+    ),
+    Row("barred, not told yet", "ADR 0027", replace(OWED, bars=(Bar.NEVER_BLOCK,)), ENDED),
+    Row("an agreement waits for its first payment", "ladder rule 12",
+        replace(TOLD, agreed=True), RIPE),
+    Row("a bar keeps nobody listed", "Súmula 548", replace(
+        settled(DEBT, InvoiceState.PAID, FRIDAY), bars=(Bar.NEVER_BLOCK,)), FRIDAY,
+        removal=Removal.PAID, by=date(2026, 12, 11)),
     Row("a hold keeps nobody listed", "Súmula 548", replace(
         settled(DEBT, InvoiceState.PAID, FRIDAY), held_until=date(2027, 1, 1)), FRIDAY,
         removal=Removal.PAID, by=date(2026, 12, 11)),
@@ -240,6 +251,8 @@ def test_an_agency_gets_what_is_old_and_large_enough() -> None:
     assert not goes_to_agency(OWED, dear, CALENDAR, date(2026, 12, 23))
     held = replace(OWED, held_until=date(2026, 12, 23))
     assert not goes_to_agency(held, RULES, CALENDAR, date(2026, 12, 23))
+    barred = replace(OWED, bars=(Bar.NEVER_BLOCK,))
+    assert not goes_to_agency(barred, RULES, CALENDAR, date(2026, 12, 23))
     assert owed_cents(OWED, CALENDAR, RIPE) == 9990
 
 

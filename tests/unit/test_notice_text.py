@@ -105,6 +105,58 @@ def test_what_an_older_notice_told_of_keeps_its_own_days() -> None:
     assert "from 2026-09-09 (15 days from each notice)" in english.short
 
 
+@pytest.mark.parametrize(
+    ("language", "said", "never"),
+    [
+        (
+            "pt_BR",
+            [
+                "A falta de pagamento é o motivo",
+                "O contrato 3 terminou, e 24/11/2026 foi o primeiro dia sem serviço: não há serviço"
+                " a suspender nem contrato a rescindir",
+                "referência 09/2026",
+                "Total para pagamento hoje: R$ 1.336,59",
+                "o débito poderá ser registrado em cadastros de proteção ao crédito, depois de"
+                " comunicação própria",
+                "O pagamento não restabelece um contrato encerrado",
+                "retirado em até cinco dias úteis",
+            ],
+            ["poderá ser suspenso", "poderá ser rescindido", "é restabelecido em até 1 dia"],
+        ),
+        (
+            "en",
+            [
+                "Contract 3 has ended, and 2026-11-24 was the first day without service",
+                "may be entered in credit-protection registers, after a letter of its own",
+                "Payment does not restore an ended contract",
+            ],
+            ["may be suspended", "may be rescinded", "is restored within"],
+        ),
+    ],
+)
+def test_no_line_that_is_gone_is_threatened(
+    language: Language, said: list[str], never: list[str]
+) -> None:
+    ended = tuple(replace(item, ended_on=date(2026, 11, 24)) for item in LETTER.invoices)
+    for letter, mixed in (
+        (replace(LETTER, invoices=ended), False),
+        (replace(LETTER, invoices=(ended[0], replace(LETTER.invoices[1], contract_id=4))), True),
+    ):
+        wording = render(letter, language)
+        plain = squeezed(wording.plain)
+        if mixed:
+            # The running contract keeps its five items, and the ended one is told of beside them.
+            assert said[1 if language == "pt_BR" else 0] in plain
+            assert all(item in plain for item in never)
+            told = "Contrato 3: ja encerrado" if language == "pt_BR" else "Contract 3: ended"
+            assert told in wording.short
+        else:
+            assert all(item in plain for item in said)
+            assert not any(item in plain for item in never)
+            assert not any(item in wording.short for item in never)
+            assert "R$ 1" in wording.short
+
+
 def test_steps_are_dated_one_from_the_other() -> None:
     staged = parse("p", 1, {"steps": STEPS})
     assert deadlines(staged, date(2026, 9, 4)) == (

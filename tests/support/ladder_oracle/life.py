@@ -100,19 +100,16 @@ class _Life:
     def _notice(self, at: datetime) -> None:
         today = at.date()
         listed = {number for notice in self.notices for number in notice.listed}
-        running = [
+        owed = [
             item
             for item in self.invoices
-            if item.cents
-            and item.disputed_on is None
-            and not item.replaced
-            and self.contracts[item.contract].ended is None
+            if item.cents and item.disputed_on is None and not item.replaced
         ]
         asks = [
-            i for i in running if i.number not in listed and notice_from(i.due, self.rules) <= today
+            i for i in owed if i.number not in listed and notice_from(i.due, self.rules) <= today
         ]
         if asks:
-            whole = [item for item in running if overdue_from(item.due, self.rules) <= today]
+            whole = [item for item in owed if overdue_from(item.due, self.rules) <= today]
             days = self.delivery_days
             proven = None if days is None else today + timedelta(days=days)
             self.notices.append(Notice(frozenset(i.number for i in whole), today, proven))
