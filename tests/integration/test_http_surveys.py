@@ -309,3 +309,43 @@ async def test_a_notice_without_one_of_its_items_is_refused(
         assert "of the notice" in answer.json()["detail"]
         assert f"put {{{{{field}}}}} where" in answer.json()["detail"]
     assert (await admin.get(path)).json()["version"] == 0
+
+
+async def test_who_is_restored_or_had_a_dispute_answered_is_asked_once(
+    scene: Rehearsal, face: Face
+) -> None:
+    """Full again after a cut, and a dispute that was closed: through the store, each told once."""
+    moments = [
+        {"name": "back", "after": "restore", "after_days": 1, "message": "survey", "form": "nps"},
+        {"name": "heard", "after": "dispute_closed", "after_days": 1, "message": "survey",
+         "form": "satisfaction"},
+    ]  # fmt: skip
+    client = await follow(face, {"moments": moments, "every_days": 1})
+    plan_id = await add_plan(scene.house, "Fibra 300")
+    cut, argued = [await add_contract(scene.house, plan_id) for _ in range(2)]
+    owed = await issue(scene.house, cut.contract_id, at("2026-09-01 00:00").date())
+    disputed = await issue(scene.house, argued.contract_id, at("2026-10-20 00:00").date())
+    await scene.move("2026-09-21 10:00")
+    assert (await client.get(f"/api/v1/contracts/{cut.contract_id}/access")).json()[
+        "level"
+    ] == "walled"
+    body = {"reason": "não contratei isso"}
+    opened = await client.post(f"/api/v1/invoices/{disputed}/disputes", json=body)
+    assert opened.status_code == 201, opened.text
+    await scene.pay(owed, cents=20_000)
+    await scene.move("2026-09-22 10:00")
+    (back,) = await scene.sent("survey")
+    assert back["subscriber_id"] == cut.subscriber_id
+    answer = {"outcome": "rejected", "answer": "está no contrato assinado"}
+    path = f"/api/v1/disputes/{opened.json()['id']}/answer"
+    answered = await client.post(path, json=answer)
+    assert answered.status_code == 200, answered.text
+    await scene.move("2026-09-25 10:00")
+    _, heard = await scene.sent("survey")
+    assert heard["subscriber_id"] == argued.subscriber_id
+    kept = [(row["moment"], row["form"], row["contract_id"]) for row in await rows(
+        scene.house, surveys
+    )]  # fmt: skip
+    assert kept == [("back", "nps", cut.contract_id), ("heard", "satisfaction", argued.contract_id)]
+    await scene.move("2026-10-05 10:00")
+    assert len(await scene.sent("survey")) == 2, "what happened is told of once"
