@@ -602,8 +602,8 @@ async def test_contracts_are_listed_by_region_and_class_page_by_page(
         found: list[int] = []
         after: str | None = None
         while True:
-            more = {"after": after} if after else {}
-            answer = await admin.get("/api/v1/contracts", params={"limit": 1} | asked | more)
+            more: dict[str, str | int] = {"after": after} if after else {}
+            answer = await admin.get("/api/v1/contracts", params={"limit": 1, **asked, **more})
             page = answer.json()
             found += [item["id"] for item in page["items"]]
             after = page["next"]
