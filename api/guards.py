@@ -33,6 +33,7 @@ from billing.guard import (
     held_by,
     knows_the_day,
     nas_max,
+    overtaken,
     plan_flaws,
     sweep_bound,
     to_answer,
@@ -133,7 +134,7 @@ async def begin(house: House, correlation_id: str, actor: str) -> Begun:
         plans = await plan_rows.refused(uow.connection)
         over = tuple(plan.id for plan in plans if plan.is_over(now))
         if not blind:
-            seen = [plan.id for plan in plans if plan.id not in over and plan.lacked_sight()]
+            seen = overtaken(plans, now)
             await _close(uow, seen, "overtaken")
             if all(plan.id in {*over, *seen} for plan in plans):
                 await guard_rows.look_again(uow.connection, ("guard", "stale_feed"), now)

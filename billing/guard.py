@@ -57,6 +57,8 @@ OF_THE_PLAN = frozenset(
         Flaw.NEW_RULES,
     }
 )
+# A plan that only waits for another stands in nobody's way, or plans would wait for each other.
+STANDING = OF_THE_PLAN - {Flaw.PLAN_WAITS}
 # What day it is, is not known.
 OF_CLOCK = frozenset({Flaw.CLOCK_BACK, Flaw.CLOCK_AHEAD, Flaw.CLOCKS_APART})
 # What two people may answer for: they have seen the plan, and the calendar on the wall.
@@ -109,7 +111,7 @@ class Sight:
         primary: the database takes writes.
         active: running contracts.
         cuts_in_window: cuts of all sources in the `WINDOW` before now.
-        plan_waits: a plan refused for its size was neither released nor followed by another.
+        plan_waits: a plan that stands was neither released nor followed by another.
         switched_off: the kill switch of all cuts is on.
         books_differ: the last recomputation of the books found a difference.
         weekday_cuts: what was cut on each of the last days of this weekday on which a sweep cut
@@ -151,6 +153,20 @@ class RefusedPlan:
     def lacked_sight(self) -> bool:
         """Whether seeing again is all that it waits for."""
         return not self.flaws & OF_THE_PLAN
+
+    def stands(self) -> bool:
+        """Whether nobody is cut before two people have looked at it, or another took its place."""
+        return bool(self.flaws & STANDING)
+
+
+def overtaken(plans: Sequence[RefusedPlan], now: datetime) -> tuple[int, ...]:
+    """The plans that a sweep which sees takes the place of, before their time is over.
+
+    They lacked sight, or waited for a plan that waits no longer.
+    """
+    waiting = [plan for plan in plans if not plan.is_over(now)]
+    free = not any(plan.stands() for plan in waiting)
+    return tuple(plan.id for plan in waiting if plan.lacked_sight() or (free and not plan.stands()))
 
 
 @dataclass(frozen=True, slots=True)

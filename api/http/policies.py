@@ -32,6 +32,9 @@ Name = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
     description="The document that is already the latest makes no new version. `valid_from` puts"
     " its rule off to a day ahead; until then the version before rules. A ladder that softens with"
     " time, whose steps overlap, or that breaks the law it names is refused and nothing is stored."
+    " `scope` = `payer` counts what the payer owes on any contract; the law's text leaves it open,"
+    " so it is not refused, but Marco Civil art. 7 IV lets a connection be suspended only for debt"
+    " of its own use: with consumers keep `contract`, the default."
     " To make one of your own, copy the `document` of a shipped one: `GET"
     " /policies?author=shipped`.",
 )

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.clock import wall
 from api.store.guard_tables import payment_feeds
 from api.store.tables import facts
-from billing.guard import OF_THE_PLAN, WINDOW, Sight
+from billing.guard import STANDING, WINDOW, Sight
 
 SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
 
-OF_THE_PLAN_SQL = f"'{{{','.join(sorted(OF_THE_PLAN))}}}'::text[]"
+STANDING_SQL = f"'{{{','.join(sorted(STANDING))}}}'::text[]"
 
 # Whether the switch of contract `c`, or of the NAS of its lines, is on. Of a contract without an
 # open line the last one tells. Nearly always there is no switch, and no session is looked at.
@@ -53,7 +53,7 @@ select (select count(*) > 0 from kill_switches where lifted_at is null and scope
        (select count(*) from (select from cuts where at > :since and at <= :now limit 1000000) c)
          as cuts_in_window,
        exists (select from review_plans where state = 'refused'
-                 and flaws && {OF_THE_PLAN_SQL}) as plan_waits,
+                 and flaws && {STANDING_SQL}) as plan_waits,
        pg_is_in_recovery() as in_recovery,
        (select differences > 0 from book_checks order by id desc limit 1) as books_differ,
        clock_timestamp() as database_wall

@@ -603,7 +603,7 @@ async def test_contracts_are_listed_by_region_and_class_page_by_page(
         after: str | None = None
         while True:
             more: dict[str, str | int] = {"after": after} if after else {}
-            answer = await admin.get("/api/v1/contracts", params={"limit": 1} | asked | more)
+            answer = await admin.get("/api/v1/contracts", params={"limit": 1, **asked, **more})
             page = answer.json()
             found += [item["id"] for item in page["items"]]
             after = page["next"]

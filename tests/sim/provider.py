@@ -41,6 +41,7 @@ from billing.guard import (
     blindness,
     held_by,
     knows_the_day,
+    overtaken,
     plan_flaws,
     to_answer,
 )
@@ -116,7 +117,7 @@ class Provider:
             primary=True,
             active=self.running,
             cuts_in_window=bisect_right(self._cuts, now) - bisect_right(self._cuts, now - WINDOW),
-            plan_waits=any(not plan.waits.lacked_sight() for plan in self.plans.values()),
+            plan_waits=any(plan.waits.stands() for plan in self.plans.values()),
         )
 
     def desk(self, standing: tuple[Bar, ...] | None = None) -> Desk:
@@ -179,9 +180,8 @@ class Provider:
             self.seen_at = self.now
         over = {n for n, plan in self.plans.items() if plan.waits.is_over(self.now)}
         if not blind:
-            for plan in list(self.plans.values()):
-                if plan.waits.id not in over and plan.waits.lacked_sight():
-                    del self.plans[plan.waits.id]
+            for plan_id in overtaken([plan.waits for plan in self.plans.values()], self.now):
+                del self.plans[plan_id]
             if over.issuperset(self.plans):
                 self._look_again()
         if not knows_the_day(blind) and not over.issuperset(self.plans):

@@ -1,7 +1,7 @@
 """What the guards let through, line by line."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -19,6 +19,7 @@ from billing.guard import (
     crowded,
     flaws,
     held_by,
+    overtaken,
     plan_flaws,
     sweep_bound,
     sweep_max,
@@ -247,3 +248,17 @@ def test_a_single_cut_by_new_rules_refuses_a_plan() -> None:
 
 def test_a_provider_that_was_never_heard_of_blinds_nobody() -> None:
     assert blindness(replace(CLEAR, heard_at={}), LIMITS) == ()
+
+
+def test_plans_never_wait_for_each_other() -> None:
+    """A small plan that waits for a large one goes when the large one does, not an hour later."""
+
+    def refused(number: int, *flaws: Flaw, made_at: datetime = NOW) -> RefusedPlan:
+        return RefusedPlan(number, made_at, made_at + HOUR, frozenset(flaws))
+
+    large, blind = refused(1, Flaw.TOO_MANY, Flaw.PLAN_WAITS), refused(2, Flaw.STALE_FEED)
+    small = refused(3, Flaw.PLAN_WAITS, made_at=NOW + HOUR / 2)
+    assert overtaken([large, blind, small], NOW + HOUR / 2) == (2,)
+    # The large one is over: a sweep plans both anew.
+    assert overtaken([large, blind, small], NOW + HOUR) == (3,)
+    assert (large.stands(), blind.stands(), small.stands()) == (True, False, False)
