@@ -24,8 +24,8 @@ from api.store.billing_tables import (
     products,
     waiting_lines,
 )
+from api.store.customer_tables import contracts, plans
 from api.store.subscriptions import Billed
-from api.store.tables import contracts, plans
 from api.store.uow import Uow
 from billing.account import Account
 from billing.cycle import Mode, change_due_day, cycle_of, next_due

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, update
 from api.house import House
 from api.store import bureaus, credit, following
 from api.store.credit_tables import credit_analyses, credit_inquiries
-from api.store.tables import plans
+from api.store.customer_tables import plans
 from api.store.uow import Uow
 from billing.bureau import Answer, Said
 from billing.credit import (

@@ -8,7 +8,7 @@ from api import contract_changes
 from api.house import House
 from api.store import credit, enrol
 from api.store.credit_tables import credit_analyses
-from api.store.tables import subscribers
+from api.store.customer_tables import subscribers
 from api.store.uow import Uow
 from billing.account import issue_invoice
 from billing.credit import Outcome, check_contract

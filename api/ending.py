@@ -20,7 +20,8 @@ from api.house import House
 from api.issuing import Proposed, drawn_invoice, is_issued, mark_of
 from api.store import billing_rows, subscriptions
 from api.store.billing_tables import contract_billing, contract_endings, minimum_terms
-from api.store.tables import contracts, invoices
+from api.store.customer_tables import contracts
+from api.store.money_tables import invoices
 from api.store.uow import Uow
 from billing.account import issue_invoice
 from billing.bounds import MAY_BE_RELEASED, Flaw

@@ -17,8 +17,8 @@ from api import safe_csv
 from api.house import House
 from api.store import bulk, listings
 from api.store.credit_tables import agencies, handover_batches, handovers
+from api.store.customer_tables import subscribers
 from api.store.listings import Case
-from api.store.tables import subscribers
 from api.store.uow import Uow
 from billing.calendar import Calendar
 from billing.handover import goes_to_agency, owed_cents, release

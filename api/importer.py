@@ -13,8 +13,8 @@ from api.clock import Clock
 from api.csv_files import ImportRefused, ImportReport, Problem, Progress, Row, read
 from api.importing import importing, log_import, refuse_stored
 from api.store.bulk import copy_rows
+from api.store.customer_tables import nases, plans
 from api.store.secrets import SecretBox
-from api.store.tables import nases, plans
 from api.store.uow import Store
 from api.subscriber_file import import_subscribers
 from network.dialects import dialect

@@ -14,8 +14,8 @@ from api.house import House
 from api.issuing import Proposed, Tally, again, due_of, due_proposal, invoice_of, is_issued, mark_of
 from api.store import billing_rows, bills, bulk_issue, good_payers, subscriptions
 from api.store.bulk import draw_ids
+from api.store.money_tables import invoices
 from api.store.subscriptions import Mark
-from api.store.tables import invoices
 from api.store.uow import Uow
 from billing.account import issue_invoice
 from billing.events import Fact, InvoiceIssued

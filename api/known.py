@@ -3,9 +3,9 @@
 from datetime import date
 
 from api.renegotiating import Draw
+from api.store.access_tables import notices
 from api.store.bulk import draw_ids
 from api.store.review_rows import Due
-from api.store.tables import notices
 from api.store.uow import Uow
 from billing.payer import Desk
 from billing.quiet import Quiet, quiet

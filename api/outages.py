@@ -10,7 +10,8 @@ from sqlalchemy import Select, func, insert, select, update
 from api.renegotiating import UnknownRow
 from api.store import places
 from api.store.billing_tables import outage_contracts, outages
-from api.store.tables import contracts, nases, sessions
+from api.store.customer_tables import contracts, nases
+from api.store.network_tables import sessions
 from api.store.uow import Uow
 from billing.payer import Refused
 from billing.place import COUNTRY, Place

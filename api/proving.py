@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 
 from api.store import deliveries, letters, notices, queues
+from api.store.access_tables import notices as notice_rows
 from api.store.deliveries import Delivery
 from api.store.outbox_tables import messages
 from api.store.queues import LETTERS, MESSAGES, NOTICES, Claimed
-from api.store.tables import notices as notice_rows
 from api.store.uow import Uow
 from billing.account import prove_notice, review, unprove_notice
 

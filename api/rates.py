@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from api.house import House
 from api.store import following, good_payers
-from api.store.tables import contracts
+from api.store.customer_tables import contracts
 from api.store.uow import Uow
 from billing.regrant import regrant
 

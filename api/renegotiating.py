@@ -9,9 +9,10 @@ from datetime import date, datetime
 
 from sqlalchemy import Table, select
 
+from api.store.customer_tables import contracts
+from api.store.money_tables import payments
 from api.store.renegotiation import agreements, disputes, pauses
 from api.store.shares import shares_of_invoice
-from api.store.tables import contracts, payments
 from api.store.uow import Uow
 from billing.account import Account
 from billing.agreement import Agreement, Offer, Paid, Proposal

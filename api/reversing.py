@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from api.store.money_tables import reversals
 from api.store.payments import lock_payment_key
 from api.store.shares import lock_payment, shares_of_payer
-from api.store.tables import reversals
 from api.store.today import day_of
 from api.store.uow import Uow
 from billing.account import Refused, Reversal, ReversalKind, assign_payment, reverse_payment

@@ -22,9 +22,9 @@ from api.house import House
 from api.known import Known, Numbers
 from api.looking import Looked, changes, judge, only
 from api.store import bulk_looks, canary_rows, review_rows
+from api.store.customer_tables import contracts
 from api.store.guard_tables import review_rows as review_rows_table
 from api.store.policies import next_rules_on, tell_of_new_rules
-from api.store.tables import contracts
 from api.store.uow import Uow
 from billing.account import Account
 from billing.calendar import day_start

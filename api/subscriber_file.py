@@ -19,11 +19,11 @@ from api.clock import Clock
 from api.csv_files import CsvFile, ImportReport, Problem, Progress, Row, read
 from api.importing import importing, log_import, refuse_stored
 from api.store.bulk import copy_rows, draw_ids
+from api.store.customer_tables import contracts, logins, plans, subscribers
 from api.store.following import DEFAULT_POLICY, settle_new
 from api.store.place_tables import addresses
 from api.store.places import ADDRESS
 from api.store.secrets import SecretBox
-from api.store.tables import contracts, logins, plans, subscribers
 from api.store.uow import Store, Uow
 from billing.documents import parse_document
 from billing.place import InvalidPlace, parse_cep, parse_city_code, parse_place, parse_state

@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
 from api.store import audit, chain, holidays, recovery, situations
+from api.store.access_tables import access_decisions, policies
 from api.store.ladder_tables import contract_stages
-from api.store.tables import access_decisions, policies
 from api.verify_rows import verify_rows
 from billing import policy
 from billing.calendar import Calendar

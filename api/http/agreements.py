@@ -25,8 +25,8 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.renegotiating import Asked, UnknownRow
 from api.store import listing
+from api.store.money_tables import invoices
 from api.store.renegotiation import agreements, read_simulation
-from api.store.tables import invoices
 from api.store.uow import UnknownContract, Uow
 from billing.agreement import AgreementState, Proposal, Simulation
 from billing.payer import Refused

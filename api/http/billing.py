@@ -20,7 +20,7 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import billing_rows
 from api.store.billing_tables import billing_runs, parked_invoices, plan_components, products
-from api.store.tables import plans
+from api.store.customer_tables import plans
 from api.store.terms import read_terms, write_terms
 from api.store.uow import Uow
 from billing.bounds import MAY_BE_RELEASED, Flaw

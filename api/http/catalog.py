@@ -12,8 +12,8 @@ from api.http.problems import conflict, invalid, responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import catalogue, listing
+from api.store.customer_tables import contracts, nases, plans, subscribers
 from api.store.following import DEFAULT_POLICY
-from api.store.tables import contracts, nases, plans, subscribers
 from api.store.uow import Uow
 from billing.documents import InvalidDocument, parse_document
 from billing.refusal import Refused

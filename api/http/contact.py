@@ -13,7 +13,7 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import contacts
 from api.store.contacts import Consent, Contact
-from api.store.tables import subscribers
+from api.store.customer_tables import subscribers
 from api.store.uow import Uow
 
 router = APIRouter(tags=["contact"], responses=responses(401, 403, 422, 503))

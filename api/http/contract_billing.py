@@ -19,7 +19,7 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import enrol, good_payers, listing, subscriptions
 from api.store.billing_tables import minimum_terms
-from api.store.tables import contracts
+from api.store.customer_tables import contracts
 from api.store.uow import UnknownContract, Uow
 from billing.cycle import issue_on
 from billing.payer import Refused

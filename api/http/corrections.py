@@ -20,7 +20,7 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.reversing import Asked, ReversalConflict, UnknownPayment, assign, reverse
 from api.store import listing
-from api.store.tables import allocations, payments, reversals
+from api.store.money_tables import allocations, payments, reversals
 from api.store.uow import Uow
 from billing.account import CorrectionKind, Refused, ReversalKind
 from billing.invoice import Kind

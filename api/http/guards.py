@@ -30,9 +30,9 @@ from api.http.security import Caller, require
 from api.kill_switch import EVERYTHING
 from api.operators import Permission
 from api.store import book_rows, guard_rows, listing, plan_rows
+from api.store.customer_tables import contracts, nases
 from api.store.guard_rows import Place
 from api.store.guard_tables import kill_switches
-from api.store.tables import contracts, nases
 from billing.guard import bars, blindness, sweep_bound, window_max
 
 router = APIRouter(tags=["guards"], responses=responses(401, 403, 422, 503))

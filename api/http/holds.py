@@ -16,7 +16,7 @@ from api.http.problems import conflict, responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import exemptions, listing
-from api.store.tables import holds
+from api.store.access_tables import holds
 from api.store.uow import Uow
 from billing.account import Refused, end_hold
 from billing.payer import HoldKind

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from api.http.problems import conflict
 from api.http.security import Caller
-from api.store.tables import idempotency_keys
+from api.store.staff_tables import idempotency_keys
 
 if TYPE_CHECKING:
     from api.store.uow import Uow

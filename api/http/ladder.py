@@ -17,8 +17,8 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.sentences import Lang
 from api.store import listing, quotas
+from api.store.customer_tables import contracts
 from api.store.sessions import of_contract
-from api.store.tables import contracts
 from api.store.uow import UnknownContract, Uow
 from billing.account import Account, Hold, Promise, place_hold, take_promise
 from billing.payer import AuthorKind, Refused

@@ -17,7 +17,7 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import books, listing
 from api.store.bills import bill_rows, invoice_rows_of_bills
-from api.store.tables import bills, ledger_entries
+from api.store.money_tables import bills, ledger_entries
 from api.store.uow import Uow
 from billing.calendar import ONE_DAY, day_start
 

@@ -18,8 +18,8 @@ from api.operators import Permission
 from api.store import listing
 from api.store.bills import bill_for
 from api.store.invoices import invoice_of
+from api.store.money_tables import invoices, payments
 from api.store.payments import lock_payment_key
-from api.store.tables import invoices, payments
 from api.store.uow import UnknownContract, Uow
 from billing.account import issue_invoice
 from billing.invoice import Invoice, InvoiceState, Line, amount_due

@@ -11,8 +11,8 @@ from api.http.problems import responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import listing
+from api.store.network_tables import network_actions, sessions
 from api.store.sessions import restore_metrics
-from api.store.tables import network_actions, sessions
 
 router = APIRouter(tags=["network"], responses=responses(401, 403, 422, 503))
 

@@ -19,8 +19,8 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.renegotiating import UnknownRow
 from api.store import listing
+from api.store.access_tables import promises
 from api.store.renegotiation import pauses
-from api.store.tables import promises
 from api.store.uow import UnknownContract, Uow
 from billing.pause import Pause
 from billing.payer import PromiseState, Refused

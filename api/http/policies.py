@@ -15,8 +15,8 @@ from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import catalogue
 from api.store import policies as store
+from api.store.access_tables import policies as table
 from api.store.ladder_tables import contract_stages
-from api.store.tables import policies as table
 from api.store.uow import Uow
 from billing import policy as policies
 from billing.policy import PolicyError

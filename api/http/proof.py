@@ -11,10 +11,11 @@ from api.http.problems import responses
 from api.http.security import Caller, require
 from api.operators import Permission
 from api.store import listing
+from api.store.access_tables import notices
 from api.store.outbox_listing import attempts_of, message_rows
 from api.store.outbox_tables import messages
 from api.store.queues import MESSAGES, NOTICES, Queue
-from api.store.tables import audit_log, notices
+from api.store.staff_tables import audit_log
 
 router = APIRouter(tags=["proof"], responses=responses(401, 403, 422, 503))
 

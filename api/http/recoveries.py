@@ -14,9 +14,9 @@ from api.http.delinquency import Reader
 from api.http.problems import responses
 from api.http.security import Caller
 from api.store import delinquency, listing, outlook, recovery
+from api.store.access_tables import promises
 from api.store.delinquency import Day
 from api.store.renegotiation import agreements
-from api.store.tables import promises
 from api.store.uow import Uow
 from billing.ageing import cohorts, month_of, outstanding
 from billing.agreement import lapses_after

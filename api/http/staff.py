@@ -27,7 +27,7 @@ from api.operators import (
 )
 from api.store import listing
 from api.store import operators as rows
-from api.store.tables import operators
+from api.store.staff_tables import operators
 
 router = APIRouter(tags=["staff"], responses=responses(401, 422, 503))
 

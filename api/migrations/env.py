@@ -4,19 +4,24 @@ from alembic import context
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.pool import NullPool
 
-from api.store import (  # noqa: F401 -- they have tables too
+from api.store import (  # noqa: F401 -- all that have tables
+    access_tables,
     billing_tables,
     book_tables,
     credit_tables,
+    customer_tables,
     guard_tables,
     ladder_tables,
     message_tables,
+    money_tables,
+    network_tables,
     outbox_tables,
     place_tables,
     recovery,
     renegotiation,
+    staff_tables,
 )
-from api.store.tables import metadata
+from api.store.columns import metadata
 
 # Any fixed number: the name of the lock that migrating takes.
 _LOCK = 0x52454C4D

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.house import House
 from api.store import charges, listing, listings
 from api.store.credit_tables import agencies, handovers
+from api.store.customer_tables import contracts, subscribers
 from api.store.listing import Item
-from api.store.tables import contracts, subscribers
 from api.store.uow import Uow
 from billing.invoice import amount_due
 from billing.listing import Debt, collectable

@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.bulk import copy_rows
-from api.store.tables import audit_log
+from api.store.staff_tables import audit_log
 
 VERSION = 1
 # From so many rows on, COPY is the quicker way.

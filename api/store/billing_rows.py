@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import billing_runs, contract_billing, parked_invoices
 from api.store.chain import plain
-from api.store.tables import contracts, invoices
+from api.store.customer_tables import contracts
+from api.store.money_tables import invoices
 from api.store.uow import Uow
 from billing.invoice import Line
 from billing.recurring import Proposal

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     SmallInteger,
@@ -24,24 +23,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from api.store.tables import metadata
+from api.store.columns import metadata, own_id, reference
 
 _SHARE = "basis_points between 0 and 10000"
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
-
-
-def _of(name: str, target: str, *, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, ForeignKey(target), nullable=null)
 
 
 # Value-added services that are sold on their own (money rule 9).
 products = Table(
     "products",
     metadata,
-    _id(),
+    own_id(),
     Column("code", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("price_cents", BigInteger, nullable=False),
@@ -104,15 +95,15 @@ contract_plans = Table(
     metadata,
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), primary_key=True),
     Column("from_on", Date, primary_key=True),
-    _of("plan_id", "plans.id"),
+    reference("plan_id", "plans.id"),
 )
 
 contract_products = Table(
     "contract_products",
     metadata,
-    _id(),
+    own_id(),
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), nullable=False, index=True),
-    _of("product_id", "products.id"),
+    reference("product_id", "products.id"),
     Column("price_cents", BigInteger, nullable=False),
     Column("from_on", Date, nullable=False),
     Column("until_on", Date),
@@ -124,7 +115,7 @@ contract_products = Table(
 discounts = Table(
     "discounts",
     metadata,
-    _id(),
+    own_id(),
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), index=True),
     Column("plan_id", BigInteger, ForeignKey("plans.id"), index=True),
     Column("description", Text, nullable=False),
@@ -144,7 +135,7 @@ discounts = Table(
 waiting_lines = Table(
     "waiting_lines",
     metadata,
-    _id(),
+    own_id(),
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), nullable=False),
     Column("description", Text, nullable=False),
     Column("amount_cents", BigInteger, nullable=False),
@@ -156,7 +147,7 @@ waiting_lines = Table(
     # An operator's, or the correction of days that were billed before a change.
     Column("by_hand", Boolean, nullable=False),
     Column("author", Text, nullable=False),
-    _of("invoice_id", "invoices.id", null=True),
+    reference("invoice_id", "invoices.id", null=True),
     CheckConstraint("amount_cents <> 0", name="amount"),
     Index(
         "ix_waiting_lines_contract_id",
@@ -168,7 +159,7 @@ waiting_lines = Table(
 outages = Table(
     "outages",
     metadata,
-    _id(),
+    own_id(),
     Column("started_at", DateTime(timezone=True), nullable=False),
     # Null: it goes on, and stands against cuts. Credit is given when it has ended.
     Column("ended_at", DateTime(timezone=True)),
@@ -183,7 +174,7 @@ outage_contracts = Table(
     metadata,
     Column("outage_id", BigInteger, ForeignKey("outages.id"), primary_key=True),
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), primary_key=True),
-    _of("invoice_id", "invoices.id", null=True),
+    reference("invoice_id", "invoices.id", null=True),
     Index(
         "ix_outage_contracts_contract_id",
         "contract_id",
@@ -219,7 +210,7 @@ contract_endings = Table(
 billing_runs = Table(
     "billing_runs",
     metadata,
-    _id(),
+    own_id(),
     Column("until_on", Date, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
     # Null: it goes on, or was cut short; the next run does the rest.
@@ -237,7 +228,7 @@ billed_cycles = Table(
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), primary_key=True),
     Column("due_on", Date, primary_key=True),
     # Null: there was nothing to pay, or it is left to the next invoice.
-    _of("invoice_id", "invoices.id", null=True),
+    reference("invoice_id", "invoices.id", null=True),
     Column("billed_from", Date, nullable=False),
     Column("billed_until", Date, nullable=False),
     # From which day on its invoice gave back suspended days.
@@ -249,7 +240,7 @@ billed_cycles = Table(
 parked_invoices = Table(
     "parked_invoices",
     metadata,
-    _id(),
+    own_id(),
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), nullable=False),
     Column("due_on", Date, nullable=False),
     Column("flaws", ARRAY(Text), nullable=False),
@@ -259,7 +250,7 @@ parked_invoices = Table(
     Column("state", Text, nullable=False, server_default="parked"),
     # Who said that it is right, and what was issued in the end.
     Column("released_by", Text),
-    _of("invoice_id", "invoices.id", null=True),
+    reference("invoice_id", "invoices.id", null=True),
     UniqueConstraint("contract_id", "due_on"),
     CheckConstraint("state in ('parked', 'released', 'issued')", name="state"),
 )

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import bills, contracts, invoices
+from api.store.customer_tables import contracts
+from api.store.money_tables import bills, invoices
 from billing.account import Account
 
 _MAKE = text("""

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.store.tables import metadata
+from api.store.columns import metadata
 
 book_checks = Table(
     "book_checks",

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Select, String, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import ledger_entries, ledger_postings, ledger_seals
+from api.store.money_tables import ledger_entries, ledger_postings, ledger_seals
 
 # Accounts of which there is one for each contract or customer.
 _MANY = ("receivable", "credit")

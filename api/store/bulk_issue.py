@@ -16,16 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.store import chain
 from api.store.bulk import copy_rows, draw_ids
 from api.store.invoices import standing_of
-from api.store.pen import Written
-from api.store.record_rows import allocation_row, credit_item, invoice_rows, issued_item
-from api.store.rungs import write_rungs
-from api.store.tables import (
+from api.store.money_tables import (
     allocations,
     invoice_lines,
     invoices,
     ledger_entries,
     ledger_postings,
 )
+from api.store.pen import Written
+from api.store.record_rows import allocation_row, credit_item, invoice_rows, issued_item
+from api.store.rungs import write_rungs
 from billing.events import CreditUsed, Fact, InvoiceIssued, Reviewed
 from billing.ledger import Entry
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.access_tables import notices
 from api.store.bulk_issue import write_looks
 from api.store.pen import Written
 from api.store.record_rows import notice_item, notice_row
-from api.store.tables import notices
 from billing.events import Fact, NoticeDrawn, Reviewed
 
 Simple = NoticeDrawn | Reviewed

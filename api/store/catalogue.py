@@ -10,7 +10,9 @@ from sqlalchemy import Executable, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import contracts, invoices, logins, nases, plans, policies, subscribers
+from api.store.access_tables import policies
+from api.store.customer_tables import contracts, logins, nases, plans, subscribers
+from api.store.money_tables import invoices
 from billing.access import Level
 
 FIRST_GENERATION = 1

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.bulk import copy_rows
-from api.store.tables import ledger_seals
+from api.store.money_tables import ledger_seals
 from billing.ledger import Entry, Posting
 
 VERSION = 1

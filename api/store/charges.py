@@ -7,9 +7,10 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.customer_tables import contracts
 from api.store.invoices import invoice_of
+from api.store.money_tables import charges, invoice_lines, invoices
 from api.store.payments import in_seconds
-from api.store.tables import charges, contracts, invoice_lines, invoices
 from billing.invoice import Invoice
 from billing.payments.pix import CHARGE_EXPIRES_S
 from billing.payments.provider import Charge

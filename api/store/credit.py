@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.bureaus.known import SHAPES
 from api.store.credit_tables import credit_analyses, credit_inquiries, credit_tables
+from api.store.customer_tables import contracts, subscribers
+from api.store.money_tables import allocations, invoices, payments
 from api.store.payments import in_seconds
 from api.store.renegotiation import agreements
-from api.store.tables import allocations, contracts, invoices, payments, subscribers
 from billing.calendar import Calendar, next_bank_day
 from billing.credit import (
     Analysis,

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -27,19 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from api.store.tables import metadata
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
-
-
-def _of(name: str, target: str, *, null: bool = False, index: bool = False) -> Column[int]:
-    return Column(name, BigInteger, ForeignKey(target), nullable=null, index=index)
-
-
-def _instant(name: str, *, null: bool = True) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=null)
+from api.store.columns import instant, metadata, own_id, reference
 
 
 def _tries() -> tuple[Column[int], Column[object], Column[str]]:
@@ -76,28 +63,28 @@ credit_tables = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("document", JSONB, nullable=False),
     Column("author", Text, nullable=False),
-    _instant("created_at", null=False),
+    instant("created_at", null=False),
     CheckConstraint("version > 0", name="version"),
 )
 
 credit_inquiries = Table(
     "credit_inquiries",
     metadata,
-    _id(),
+    own_id(),
     Column("bureau", Text, nullable=False),
     Column("subject", LargeBinary, nullable=False),
     Column("document", String(14)),
     Column("purpose", Text, nullable=False),
     Column("consent", JSONB, nullable=False),
     Column("author", Text, nullable=False),
-    _instant("asked_at", null=False),
+    instant("asked_at", null=False),
     # What the bureau knows the call by; the same when it is asked again.
     Column("reference", Text, nullable=False, unique=True),
     Column("state", Text, nullable=False, server_default="asked"),
     Column("cost_cents", BigInteger, nullable=False),
     Column("report", JSONB),
     Column("protocol", Text, nullable=False, server_default=""),
-    _instant("answered_at"),
+    instant("answered_at"),
     # When it was last sent, in real time: only later can a bureau not know of it.
     Column("sent_wall", DateTime(timezone=True)),
     *_tries(),
@@ -118,16 +105,16 @@ credit_inquiries = Table(
 credit_analyses = Table(
     "credit_analyses",
     metadata,
-    _id(),
+    own_id(),
     Column("subject", LargeBinary, nullable=False, index=True),
     Column("document", String(14)),
-    _of("plan_id", "plans.id"),
+    reference("plan_id", "plans.id"),
     Column("price_cents", BigInteger, nullable=False),
     Column("customer_class", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("consent", JSONB, nullable=False),
     Column("author", Text, nullable=False),
-    _instant("made_at", null=False),
+    instant("made_at", null=False),
     Column("valid_until", Date, nullable=False),
     Column("state", Text, nullable=False),
     Column("inquiry_ids", ARRAY(BigInteger), nullable=False),
@@ -142,7 +129,7 @@ credit_analyses = Table(
     Column("proposed", JSONB),
     # In force: a person's word, else the table's.
     Column("outcome", Text),
-    _of("contract_id", "contracts.id", null=True),
+    reference("contract_id", "contracts.id", null=True),
     CheckConstraint("state in ('waiting', 'decided', 'awaiting_second')", name="state"),
     CheckConstraint("(state = 'waiting') = (outcome is null)", name="outcome"),
     UniqueConstraint("contract_id"),
@@ -152,22 +139,22 @@ credit_analyses = Table(
 listing_letters = Table(
     "listing_letters",
     metadata,
-    _id(),
-    _of("contract_id", "contracts.id", index=True),
-    _of("subscriber_id", "subscribers.id"),
+    own_id(),
+    reference("contract_id", "contracts.id", index=True),
+    reference("subscriber_id", "subscribers.id"),
     Column("bureaus", ARRAY(Text), nullable=False),
     # Principals in cents, by invoice.
     Column("amounts_cents", JSONB, nullable=False),
-    _instant("drawn_at", null=False),
+    instant("drawn_at", null=False),
     Column("state", Text, nullable=False, server_default="drawn"),
     Column("channel", Text),
     Column("address", Text),
     Column("message_id", Text, unique=True),
     Column("content_sha256", LargeBinary),
-    _instant("proven_at"),
-    _instant("failed_at"),
+    instant("proven_at"),
+    instant("failed_at"),
     # Not before this instant of the business clock: quiet hours, a receipt that may come.
-    _instant("wait_until"),
+    instant("wait_until"),
     *_tries(),
     CheckConstraint("state in ('drawn', 'proven', 'failed')", name="state"),
     CheckConstraint(
@@ -183,26 +170,26 @@ listing_letters = Table(
 listings = Table(
     "listings",
     metadata,
-    _id(),
+    own_id(),
     Column("bureau", Text, nullable=False),
-    _of("contract_id", "contracts.id", index=True),
-    _of("invoice_id", "invoices.id", index=True),
+    reference("contract_id", "contracts.id", index=True),
+    reference("invoice_id", "invoices.id", index=True),
     Column("due_on", Date, nullable=False),
     Column("cents", BigInteger, nullable=False),
     # No letter, no record (CDC art. 43 par. 2).
-    _of("letter_id", "listing_letters.id"),
-    _instant("made_at", null=False),
+    reference("letter_id", "listing_letters.id"),
+    instant("made_at", null=False),
     Column("state", Text, nullable=False, server_default="pending"),
     Column("include_reference", Text, nullable=False, unique=True),
     Column("exclude_reference", Text, nullable=False, unique=True),
     Column("protocol", Text, nullable=False, server_default=""),
-    _instant("listed_at"),
+    instant("listed_at"),
     Column("removal", Text),
-    _instant("removal_at"),
+    instant("removal_at"),
     # The last day to take it out.
     Column("remove_by", Date),
-    _instant("removed_at"),
-    _instant("alarmed_at"),
+    instant("removed_at"),
+    instant("alarmed_at"),
     Column("sent_wall", DateTime(timezone=True)),
     *_tries(),
     CheckConstraint(
@@ -243,9 +230,9 @@ listings = Table(
 agencies = Table(
     "agencies",
     metadata,
-    _id(),
+    own_id(),
     Column("name", Text, nullable=False, unique=True),
-    _instant("created_at", null=False),
+    instant("created_at", null=False),
 )
 
 # Which agency a token of the role `agency` speaks for.
@@ -253,15 +240,15 @@ agency_tokens = Table(
     "agency_tokens",
     metadata,
     Column("token_id", BigInteger, ForeignKey("tokens.id"), primary_key=True),
-    _of("agency_id", "agencies.id"),
+    reference("agency_id", "agencies.id"),
 )
 
 handover_batches = Table(
     "handover_batches",
     metadata,
-    _id(),
-    _of("agency_id", "agencies.id", index=True),
-    _instant("made_at", null=False),
+    own_id(),
+    reference("agency_id", "agencies.id", index=True),
+    instant("made_at", null=False),
     Column("author", Text, nullable=False),
     # The file as it was made, sealed: it names people.
     Column("content", LargeBinary, nullable=False),
@@ -273,18 +260,18 @@ handover_batches = Table(
 handovers = Table(
     "handovers",
     metadata,
-    _id(),
-    _of("agency_id", "agencies.id", index=True),
-    _of("contract_id", "contracts.id", index=True),
-    _of("batch_id", "handover_batches.id"),
-    _instant("handed_at", null=False),
+    own_id(),
+    reference("agency_id", "agencies.id", index=True),
+    reference("contract_id", "contracts.id", index=True),
+    reference("batch_id", "handover_batches.id"),
+    instant("handed_at", null=False),
     # What the agency was told last.
     Column("told_cents", BigInteger, nullable=False),
     Column("withdrawal", Text),
-    _instant("withdrawn_at"),
+    instant("withdrawn_at"),
     Column("withdraw_by", Date),
     # The file that told of the withdrawal; the API shows it at once.
-    _of("withdrawal_batch_id", "handover_batches.id", null=True),
+    reference("withdrawal_batch_id", "handover_batches.id", null=True),
     CheckConstraint(
         "num_nulls(withdrawal, withdrawn_at, withdraw_by) in (0, 3)", name="withdrawal_whole"
     ),

@@ -34,9 +34,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.customer_tables import contracts, plans
+from api.store.money_tables import invoices
 from api.store.place_tables import addresses
 from api.store.renegotiation import agreements
-from api.store.tables import contracts, invoices, plans
 from billing.ageing import BUCKETS, late_until
 from billing.payer import Desk
 

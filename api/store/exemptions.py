@@ -17,9 +17,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import Subquery
 
+from api.store.access_tables import holds
+from api.store.customer_tables import contracts, subscribers
 from api.store.listing import debt_cents
 from api.store.place_tables import addresses, customer_classes, subscriber_classes
-from api.store.tables import contracts, holds, subscribers
 
 
 def spared(contract_id: ColumnElement[int], of: FromClause, now: datetime) -> ColumnElement[bool]:

@@ -14,9 +14,9 @@ from sqlalchemy import Select, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.customer_tables import subscribers
 from api.store.place_tables import customer_classes, policy_assignments, subscriber_classes
 from api.store.places import JOINED, REGION, lock_payers, look_again
-from api.store.tables import subscribers
 
 DEFAULT_POLICY = "anatel-765"
 Because = Literal["contract", "class", "region", "plan", "default"]

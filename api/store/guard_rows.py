@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.clock import wall
 from api.store.guard_tables import payment_feeds
-from api.store.tables import facts
+from api.store.staff_tables import facts
 from billing.guard import STANDING, WINDOW, Sight
 
 SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"

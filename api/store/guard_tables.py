@@ -6,7 +6,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -18,16 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from api.store.tables import LEVELS, contracts, metadata
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
-
-
-def _instant(name: str, *, null: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=null)
-
+from api.store.columns import LEVELS, instant, metadata, own_id
+from api.store.customer_tables import contracts
 
 # Those to look at again when what stands against cuts is lifted.
 Index(
@@ -40,15 +31,15 @@ Index(
 kill_switches = Table(
     "kill_switches",
     metadata,
-    _id(),
+    own_id(),
     Column("scope", Text, nullable=False),
     Column("nas_id", BigInteger, ForeignKey("nases.id")),
     Column("contract_id", BigInteger, ForeignKey("contracts.id")),
     Column("author", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    _instant("put_at"),
+    instant("put_at", null=False),
     Column("put_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    _instant("lifted_at", null=True),
+    instant("lifted_at"),
     Column("lifted_by", Text),
     Column("lifted_because", Text),
     CheckConstraint(
@@ -74,10 +65,10 @@ payment_feeds = Table(
     "payment_feeds",
     metadata,
     Column("provider", Text, primary_key=True),
-    _instant("heard_at"),
+    instant("heard_at", null=False),
     Column("heard_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),
     # It is used no more: nobody waits for its news.
-    _instant("retired_at", null=True),
+    instant("retired_at"),
 )
 
 # Each move to a more severe level for debt, whoever decided it.
@@ -86,7 +77,7 @@ cuts = Table(
     metadata,
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), primary_key=True),
     Column("generation", Integer, primary_key=True),
-    _instant("at"),
+    instant("at", null=False),
     Column(
         "at_wall", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
     ),
@@ -101,9 +92,9 @@ cuts = Table(
 review_plans = Table(
     "review_plans",
     metadata,
-    _id(),
+    own_id(),
     Column("state", Text, nullable=False),
-    _instant("made_at"),
+    instant("made_at", null=False),
     Column("made_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("actor", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
@@ -119,11 +110,11 @@ review_plans = Table(
     Column("flaws", ARRAY(Text), nullable=False, server_default="{}"),
     Column("totals", JSONB, nullable=False),
     # Until when a refused plan can be released.
-    _instant("expires_at", null=True),
+    instant("expires_at"),
     # Its first cuts are watched: waiting until then; passed; or stopped, and the rest is a plan of
     # its own, which names whose sign stopped it.
     Column("canary", Text),
-    _instant("canary_until", null=True),
+    instant("canary_until"),
     Column("rest_of", BigInteger, ForeignKey("review_plans.id")),
     Column("signs", JSONB, nullable=False, server_default="[]"),
     CheckConstraint("cuts_max_by in ('share', 'usual', 'floor')", name="cuts_max_by"),
@@ -160,7 +151,7 @@ review_rows = Table(
     Column("policy", Text, nullable=False),
     Column("policy_version", Integer, nullable=False),
     # When it would be looked at next; null: never.
-    _instant("review_on", null=True),
+    instant("review_on"),
     # Of a cut that is to be made: waiting; cut; or left, and why (`outcome`). Of others: shown.
     Column("state", Text, nullable=False),
     Column("outcome", Text),
@@ -172,10 +163,10 @@ review_rows = Table(
 review_approvals = Table(
     "review_approvals",
     metadata,
-    _id(),
+    own_id(),
     Column("plan_id", BigInteger, ForeignKey("review_plans.id"), nullable=False),
     Column("author", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    _instant("at"),
+    instant("at", null=False),
     UniqueConstraint("plan_id", "author"),
 )

@@ -7,30 +7,24 @@ from sqlalchemy import BigInteger, ColumnElement, Date, Select, Text, and_, cast
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.access_tables import access_decisions, holds, notices, promises
 from api.store.billing_tables import billed_cycles, contract_plans, outage_contracts, outages
+from api.store.customer_tables import contracts, nases, plans
 from api.store.ladder_tables import contract_stages
 from api.store.listing import Item, rows_of
+from api.store.money_tables import (
+    allocations,
+    corrections,
+    invoices,
+    ledger_entries,
+    payments,
+    reversals,
+)
+from api.store.network_tables import network_actions, sessions
 from api.store.outbox_tables import deliveries
 from api.store.place_tables import policy_moves
 from api.store.renegotiation import agreements, disputes, pauses
-from api.store.tables import (
-    access_decisions,
-    allocations,
-    audit_log,
-    contracts,
-    corrections,
-    holds,
-    invoices,
-    ledger_entries,
-    nases,
-    network_actions,
-    notices,
-    payments,
-    plans,
-    promises,
-    reversals,
-    sessions,
-)
+from api.store.staff_tables import audit_log
 
 
 async def contract_history(

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from api.store.tables import metadata
+from api.store.columns import metadata
 
 _OPEN = text("left_at is null")
 

@@ -16,6 +16,8 @@ from sqlalchemy import (
     tuple_,
 )
 
+from api.store.access_tables import promises
+from api.store.customer_tables import contracts, logins, plans, subscribers
 from api.store.delinquency import (
     DISPUTED,
     UNPAID_CENTS,
@@ -28,9 +30,9 @@ from api.store.delinquency import (
     whole,
 )
 from api.store.exemptions import spared
+from api.store.money_tables import invoices
 from api.store.places import region_of_contract
 from api.store.renegotiation import agreements, disputes
-from api.store.tables import contracts, invoices, logins, plans, promises, subscribers
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.credit_tables import listing_letters
-from api.store.tables import contracts
+from api.store.customer_tables import contracts
 
 
 class Drawn(NamedTuple):

@@ -27,26 +27,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.access_tables import notices
+from api.store.customer_tables import contracts, logins, nases, plans, subscribers
+from api.store.money_tables import allocations, invoice_lines, invoices, payments, reversals
+from api.store.network_tables import network_actions, sessions
 from api.store.place_tables import customer_classes, subscriber_classes
 from api.store.places import region_of_contract
 from api.store.silence import STALE_BEFORE
-from api.store.tables import (
-    allocations,
-    audit_log,
-    contracts,
-    invoice_lines,
-    invoices,
-    logins,
-    nases,
-    network_actions,
-    notices,
-    operators,
-    payments,
-    plans,
-    reversals,
-    sessions,
-    subscribers,
-)
+from api.store.staff_tables import audit_log, operators
 
 Item = dict[str, Any]
 _ADDRESSES = (

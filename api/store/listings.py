@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import accounts, bulk, places
 from api.store.credit_tables import listing_letters, listings
+from api.store.customer_tables import contracts, subscribers
 from api.store.guard_rows import SWITCHED_OFF, UNSETTLED
 from api.store.payments import in_seconds
-from api.store.tables import contracts, facts, subscribers
+from api.store.staff_tables import facts
 from billing.bureau import Debtor, ListingState, Removal
 from billing.invoice import InvoiceState
 from billing.listing import Communication, Debt, Listing, ListingRules, Situation

@@ -7,7 +7,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -19,20 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from api.store.tables import metadata
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
-
-
-def _of(name: str, target: str, *, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, ForeignKey(target), nullable=null)
-
-
-def _instant(name: str, *, null: bool = True) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=null)
-
+from api.store.columns import instant, metadata, own_id, reference
 
 # Versions are added and never changed; before the first one the built-in text holds.
 templates = Table(
@@ -45,7 +31,7 @@ templates = Table(
     Column("body", Text, nullable=False),
     Column("short", Text, nullable=False),
     Column("author", Text, nullable=False),
-    _instant("created_at", null=False),
+    instant("created_at", null=False),
     CheckConstraint("kind in ('notice', 'reminder', 'receipt', 'thanks', 'survey')", name="kind"),
     CheckConstraint("language in ('pt_BR', 'en')", name="language"),
     CheckConstraint("version > 0", name="version"),
@@ -60,8 +46,8 @@ reminders = Table(
     Column("day_offset", SmallInteger, primary_key=True),
     # What settled it on the day on which it was said.
     Column("due_cents", BigInteger, nullable=False),
-    _instant("made_at", null=False),
-    _of("message_id", "messages.id", null=True),
+    instant("made_at", null=False),
+    reference("message_id", "messages.id", null=True),
     Index("ix_reminders_message_id", "message_id"),
 )
 
@@ -70,7 +56,7 @@ payment_receipts = Table(
     "payment_receipts",
     metadata,
     Column("payment_id", BigInteger, ForeignKey("payments.id"), primary_key=True),
-    _instant("told_at"),
+    instant("told_at"),
     Index("ix_payment_receipts_due", "payment_id", postgresql_where=text("told_at is null")),
 )
 
@@ -81,7 +67,7 @@ moment_policies = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("document", JSONB, nullable=False),
     Column("author", Text, nullable=False),
-    _instant("created_at", null=False),
+    instant("created_at", null=False),
     CheckConstraint("version > 0", name="version"),
 )
 
@@ -91,7 +77,7 @@ moments_told = Table(
     metadata,
     Column("moment", Text, primary_key=True),
     Column("event", Text, primary_key=True),
-    _of("subscriber_id", "subscribers.id"),
+    reference("subscriber_id", "subscribers.id"),
     Column("message", Text, nullable=False),
     Column("told_on", Date, nullable=False),
     CheckConstraint("message in ('thanks', 'survey')", name="message"),
@@ -101,18 +87,18 @@ moments_told = Table(
 surveys = Table(
     "surveys",
     metadata,
-    _id(),
-    _of("subscriber_id", "subscribers.id"),
-    _of("contract_id", "contracts.id"),
+    own_id(),
+    reference("subscriber_id", "subscribers.id"),
+    reference("contract_id", "contracts.id"),
     # The plan when it was asked: what is compared is what the person had.
-    _of("plan_id", "plans.id"),
+    reference("plan_id", "plans.id"),
     Column("form", Text, nullable=False),
     Column("moment", Text, nullable=False),
     Column("language", Text, nullable=False),
     # The token itself is in the message alone.
     Column("token_sha256", LargeBinary, nullable=False, unique=True),
-    _instant("asked_at", null=False),
-    _instant("expires_at", null=False),
+    instant("asked_at", null=False),
+    instant("expires_at", null=False),
     CheckConstraint("form in ('nps', 'satisfaction')", name="form"),
     CheckConstraint("expires_at > asked_at", name="expiry"),
     Index("ix_surveys_contract_id", "contract_id"),
@@ -127,8 +113,8 @@ survey_answers = Table(
     # 1 to 5 by question, of the form `satisfaction` alone.
     Column("marks", JSONB(none_as_null=True)),
     Column("comment", Text, nullable=False, server_default=""),
-    _instant("answered_at", null=False),
-    _instant("changed_at"),
+    instant("answered_at", null=False),
+    instant("changed_at"),
     CheckConstraint("score between 0 and 10", name="score"),
     CheckConstraint("num_nonnulls(score, marks) = 1", name="form"),
     CheckConstraint("length(comment) <= 2000", name="comment"),
@@ -140,7 +126,7 @@ survey_answers = Table(
 door_knocks = Table(
     "door_knocks",
     metadata,
-    _id(),
+    own_id(),
     Column("door", Text, nullable=False),
     Column("peer", Text, nullable=False),
     Column("at_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import notices, subscribers
+from api.store.access_tables import notices
+from api.store.customer_tables import subscribers
 
 # A notice says nothing of an invoice that was reopened after it.
 _TOLD_BEFORE = text("""

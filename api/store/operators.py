@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import login_failures, operators, tokens
+from api.store.staff_tables import login_failures, operators, tokens
 
 
 class OperatorRow(NamedTuple):

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -23,30 +22,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from api.store.tables import metadata
+from api.store.columns import instant, metadata, own_id, reference
 
 _KIND = "kind in ('reminder', 'receipt', 'thanks', 'survey', 'other')"
 _CHANNEL = "channel in ('email', 'sms', 'whatsapp')"
 
 
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
-
-
-def _of(name: str, target: str, *, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, ForeignKey(target), nullable=null)
-
-
-def _instant(name: str, *, null: bool = True) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=null)
-
-
 messages = Table(
     "messages",
     metadata,
-    _id(),
-    _of("subscriber_id", "subscribers.id"),
-    _of("contract_id", "contracts.id", null=True),
+    own_id(),
+    reference("subscriber_id", "subscribers.id"),
+    reference("contract_id", "contracts.id", null=True),
     Column("kind", Text, nullable=False),
     # What it is about, in the words of whoever enqueued it: the same one is never sent twice.
     Column("reference", Text, nullable=False),
@@ -58,14 +45,14 @@ messages = Table(
     # Null: those of the house, as the person prefers them.
     Column("channels", ARRAY(Text)),
     Column("enqueued_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    _instant("wanted_at", null=False),
+    instant("wanted_at", null=False),
     # From here on it would say nothing any more.
-    _instant("useful_until"),
+    instant("useful_until"),
     Column("state", Text, nullable=False, server_default="queued"),
-    _instant("proven_at"),
-    _instant("failed_at"),
+    instant("proven_at"),
+    instant("failed_at"),
     # Not before this instant of the business clock: quiet hours, the cap, a receipt that may come.
-    _instant("wait_until"),
+    instant("wait_until"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_wall", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("last_error", Text),
@@ -82,11 +69,11 @@ messages = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    _id(),
-    _of("notice_id", "notices.id", null=True),
-    _of("message_id", "messages.id", null=True),
-    _of("letter_id", "listing_letters.id", null=True),
-    _of("subscriber_id", "subscribers.id"),
+    own_id(),
+    reference("notice_id", "notices.id", null=True),
+    reference("message_id", "messages.id", null=True),
+    reference("letter_id", "listing_letters.id", null=True),
+    reference("subscriber_id", "subscribers.id"),
     Column("kind", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
@@ -97,12 +84,12 @@ deliveries = Table(
     Column("content_sha256", LargeBinary, nullable=False),
     Column("text", Text),
     Column("state", Text, nullable=False, server_default="sending"),
-    _instant("started_at", null=False),
+    instant("started_at", null=False),
     # The next channel is tried if it is not confirmed by then.
-    _instant("deadline_at", null=False),
-    _instant("accepted_at"),
-    _instant("confirmed_at"),
-    _instant("ended_at"),
+    instant("deadline_at", null=False),
+    instant("accepted_at"),
+    instant("confirmed_at"),
+    instant("ended_at"),
     Column("tries", Integer, nullable=False, server_default="1"),
     Column("reason", Text),
     UniqueConstraint("notice_id", "channel"),
@@ -123,12 +110,12 @@ deliveries = Table(
 delivery_receipts = Table(
     "delivery_receipts",
     metadata,
-    _id(),
-    _of("delivery_id", "deliveries.id"),
+    own_id(),
+    reference("delivery_id", "deliveries.id"),
     Column("state", Text, nullable=False),
     # When they say that it happened.
-    _instant("at"),
-    _instant("received_at", null=False),
+    instant("at"),
+    instant("received_at", null=False),
     Column("reason", Text),
     UniqueConstraint("delivery_id", "state"),
     CheckConstraint(
@@ -146,7 +133,7 @@ contact_preferences = Table(
     Column("language", Text),
     # Kinds of messages that the person does not want.
     Column("opted_out", ARRAY(Text), nullable=False, server_default="{}"),
-    _instant("changed_at", null=False),
+    instant("changed_at", null=False),
     Column("author", Text, nullable=False),
     CheckConstraint("language in ('pt-BR', 'en')", name="language"),
 )
@@ -155,11 +142,11 @@ contact_preferences = Table(
 consents = Table(
     "consents",
     metadata,
-    _id(),
-    _of("subscriber_id", "subscribers.id"),
+    own_id(),
+    reference("subscriber_id", "subscribers.id"),
     Column("channel", Text, nullable=False),
     Column("given", Boolean, nullable=False),
-    _instant("at", null=False),
+    instant("at", null=False),
     # Where it was said: the contract, a call, a form.
     Column("source", Text, nullable=False),
     Column("author", Text, nullable=False),

@@ -6,9 +6,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, TableValuedAlias, case, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.access_tables import promises
+from api.store.customer_tables import contracts, subscribers
 from api.store.delinquency import OPEN, UNPAID_CENTS, Day, whole
+from api.store.money_tables import invoices
 from api.store.renegotiation import agreements
-from api.store.tables import contracts, invoices, promises, subscribers
 
 
 def promise_rows(day: Day, due: str | None) -> Select[Any]:

@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import facts, payment_notices, payments
+from api.store.money_tables import payment_notices, payments
+from api.store.staff_tables import facts
 from billing.payments.provider import Notice
 
 # Longer than one settling may take, so that nobody else starts on it meanwhile.

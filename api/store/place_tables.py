@@ -10,7 +10,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     SmallInteger,
     String,
@@ -21,11 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from api.store.tables import metadata
-
-
-def _id() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=False), primary_key=True)
+from api.store.columns import metadata, own_id
 
 
 def _written() -> tuple[Column[str], Column[object]]:
@@ -38,7 +33,7 @@ def _written() -> tuple[Column[str], Column[object]]:
 addresses = Table(
     "addresses",
     metadata,
-    _id(),
+    own_id(),
     Column("subscriber_id", BigInteger, ForeignKey("subscribers.id"), unique=True),
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), unique=True),
     Column("cep", String(8)),
@@ -68,7 +63,7 @@ addresses = Table(
 holiday_sheets = Table(
     "holiday_sheets",
     metadata,
-    _id(),
+    own_id(),
     # Both empty: the whole country; no city: the state.
     Column("state", String(2), nullable=False),
     Column("city_code", String(7), nullable=False),
@@ -82,7 +77,7 @@ holiday_sheets = Table(
 customer_classes = Table(
     "customer_classes",
     metadata,
-    _id(),
+    own_id(),
     Column("name", Text, nullable=False, unique=True),
     Column("never_block", Boolean, nullable=False),
     Column("note", Text, nullable=False),
@@ -103,7 +98,7 @@ subscriber_classes = Table(
 policy_assignments = Table(
     "policy_assignments",
     metadata,
-    _id(),
+    own_id(),
     Column("scope", Text, nullable=False),
     # The class's name, the region's name or the plan's number.
     Column("key", Text, nullable=False),
@@ -118,7 +113,7 @@ policy_assignments = Table(
 policy_moves = Table(
     "policy_moves",
     metadata,
-    _id(),
+    own_id(),
     Column("contract_id", BigInteger, ForeignKey("contracts.id"), nullable=False, index=True),
     Column("before", Text, nullable=False),
     Column("policy", Text, nullable=False),

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Select, case, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.customer_tables import contracts
 from api.store.place_tables import addresses
-from api.store.tables import contracts
 from billing.ladder import Bar
 from billing.place import Place
 

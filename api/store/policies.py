@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store import catalogue
-from api.store.tables import policies
+from api.store.access_tables import policies
 from billing import policy
 from billing.policy import Policy
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from sqlalchemy import Column, ColumnElement, Table, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.access_tables import notices
 from api.store.credit_tables import listing_letters
 from api.store.outbox_tables import deliveries, messages
 from api.store.payments import in_seconds
-from api.store.tables import notices
 
 # Longer than one sending may take.
 LEASE_S = 30

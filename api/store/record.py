@@ -6,12 +6,12 @@ from dataclasses import asdict
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.access_tables import holds, notices, promises
 from api.store.pen import Pen, Written
 from api.store.record_access import write_judged
 from api.store.record_agreed import write_agreed
 from api.store.record_money import write_money
 from api.store.record_rows import notice_item, notice_row
-from api.store.tables import holds, notices, promises
 from billing.account import Account, Hold, Notice, Promise
 from billing.events import (
     AccessDecided,

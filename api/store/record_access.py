@@ -5,11 +5,12 @@ from typing import assert_never
 from sqlalchemy import bindparam, insert, text, update
 
 from api.store import holidays, situations
+from api.store.access_tables import access_decisions
+from api.store.customer_tables import contracts
 from api.store.guard_rows import SEVERITY
 from api.store.ladder_tables import contract_stages
 from api.store.pen import Pen
 from api.store.rungs import write_rungs
-from api.store.tables import access_decisions, contracts
 from billing.access import Level
 from billing.events import AccessDecided, Reviewed, StageEntered, StageLeft
 from billing.ladder import Verdict

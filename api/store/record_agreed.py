@@ -6,10 +6,10 @@ from typing import assert_never
 
 from sqlalchemy import bindparam, insert, update
 
+from api.store.access_tables import promises
 from api.store.pen import Pen
 from api.store.renegotiation import agreement_row, agreements, dispute_row, disputes, pauses
 from api.store.rungs import write_rungs
-from api.store.tables import promises
 from billing.agreement import Agreement
 from billing.events import (
     AgreementAccepted,

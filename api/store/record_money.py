@@ -11,6 +11,14 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.message_tables import payment_receipts
+from api.store.money_tables import (
+    allocations,
+    corrections,
+    invoice_lines,
+    invoices,
+    payments,
+    reversals,
+)
 from api.store.pen import Pen, Row, Written, post
 from api.store.record_rows import (
     allocation_row,
@@ -23,14 +31,6 @@ from api.store.record_rows import (
     standing_row,
     taken_row,
     without_id,
-)
-from api.store.tables import (
-    allocations,
-    corrections,
-    invoice_lines,
-    invoices,
-    payments,
-    reversals,
 )
 from billing.account import CorrectionKind, Payment, Reversal
 from billing.events import (

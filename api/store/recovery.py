@@ -10,7 +10,7 @@ from datetime import date, tzinfo
 from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import metadata
+from api.store.columns import metadata
 from billing.ageing import History
 
 # Principal of invoices that are not void, less the discounts that were earned.

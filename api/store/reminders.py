@@ -8,8 +8,9 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.billing_tables import contract_billing
+from api.store.customer_tables import contracts
 from api.store.message_tables import payment_receipts, reminders
-from api.store.tables import allocations, contracts, invoices, payments
+from api.store.money_tables import allocations, invoices, payments
 from billing.reminders import Reminder
 
 # Payers with an open invoice of one of these due dates that was not reminded of by its offset.

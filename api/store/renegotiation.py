@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from api.store.columns import metadata
 from api.store.rungs import read_rungs, write_rungs
-from api.store.tables import metadata
 from billing.agreement import (
     Agreement,
     AgreementState,

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import allocations, contracts, invoices, payments, reversals
+from api.store.customer_tables import contracts
+from api.store.money_tables import allocations, invoices, payments, reversals
 from billing.invoice import Allocation, Share
 from billing.payer import Payment
 

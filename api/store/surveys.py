@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.customer_tables import contracts, plans, subscribers
 from api.store.good_payers import histories
 from api.store.message_tables import (
     door_knocks,
@@ -16,7 +17,7 @@ from api.store.message_tables import (
     survey_answers,
     surveys,
 )
-from api.store.tables import contracts, invoices, plans, subscribers
+from api.store.money_tables import invoices
 from billing import moments
 from billing.calendar import day_start
 from billing.moments import Event, Moment, Moments, Occasion

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import facts
+from api.store.staff_tables import facts
 from billing.terms import USUAL_TERMS, Terms
 
 _NAME = "terms"

@@ -14,8 +14,8 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.chain import Document
+from api.store.money_tables import reversals
 from api.store.shares import read_payments
-from api.store.tables import reversals
 from billing.invoice import Allocation, Invoice, InvoiceState, Share
 from billing.ledger import credit, receivable
 from billing.payer import Account, Payment, Reversal, ReversalKind

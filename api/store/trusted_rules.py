@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.store.policies import policies_on
-from api.store.tables import facts
+from api.store.staff_tables import facts
 from billing import policy
 from billing.policy import Policy
 

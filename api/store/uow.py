@@ -35,10 +35,12 @@ from api.store import (
     record,
     record_money,
 )
+from api.store.customer_tables import contracts
 from api.store.holidays import KnownCalendars
+from api.store.money_tables import invoices
 from api.store.pen import Written
 from api.store.policies import policies_on
-from api.store.tables import contracts, facts, invoices
+from api.store.staff_tables import facts
 from api.store.terms import read_terms
 from billing.account import Account, Desk, Payment, Reversal
 from billing.calendar import Calendar

@@ -10,7 +10,8 @@ from sqlalchemy import BigInteger, Select, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.meter import QUARTER_US
-from api.store.tables import contracts, usage_days, usage_hours
+from api.store.customer_tables import contracts
+from api.store.network_tables import usage_days, usage_hours
 
 By = Literal["hour", "day"]
 

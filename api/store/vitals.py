@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.store.tables import contracts, nodes, sessions
+from api.store.customer_tables import contracts
+from api.store.network_tables import nodes, sessions
 
 # Indexed where rows pile up, so a scrape stays cheap at a hundred thousand contracts.
 _OPEN = text("""

@@ -7,7 +7,7 @@ from sqlalchemy import select, text
 
 from api.house import House
 from api.store import audit
-from api.store.tables import audit_log
+from api.store.staff_tables import audit_log
 
 
 async def _log(house: House, number: int) -> None:

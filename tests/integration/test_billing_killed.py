@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from api import billing_run
 from api.house import House
 from api.store.billing_tables import billed_cycles, billing_runs
-from api.store.tables import invoices
+from api.store.money_tables import invoices
 from api.verify import verify
 from tests.support.database import add_contract, add_plan
 from tests.support.product import ROOT

@@ -17,6 +17,7 @@ from api.house import House
 from api.issuing import Tally, bill_one
 from api.issuing_many import bill_batch
 from api.rehearsal_clock import ClockMover
+from api.store.access_tables import notices
 from api.store.billing_tables import (
     billed_cycles,
     billing_runs,
@@ -26,17 +27,11 @@ from api.store.billing_tables import (
     plan_components,
     waiting_lines,
 )
+from api.store.customer_tables import contracts
+from api.store.money_tables import bills, invoice_lines, invoices, ledger_entries
+from api.store.network_tables import usage_days
 from api.store.renegotiation import disputes, pauses
-from api.store.tables import (
-    audit_log,
-    bills,
-    contracts,
-    invoice_lines,
-    invoices,
-    ledger_entries,
-    notices,
-    usage_days,
-)
+from api.store.staff_tables import audit_log
 from api.verify import verify
 from billing.account import clear_payment, draw_notice, place_hold, prove_notice, take_promise
 from billing.payer import Hold, Payment, Promise

@@ -24,8 +24,9 @@ from api.store.credit_tables import (
     listing_letters,
 )
 from api.store.credit_tables import listings as listing_table
+from api.store.customer_tables import contracts, subscribers
 from api.store.policies import ensure_policies
-from api.store.tables import audit_log, contracts, subscribers
+from api.store.staff_tables import audit_log
 from billing.bureau import Answer, Said
 from billing.credit import Report
 from billing.credit_table import document, parse

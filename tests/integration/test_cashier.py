@@ -24,8 +24,7 @@ from api.cashier import (
 )
 from api.house import House
 from api.store.bills import bill_for
-from api.store.payments import take_in
-from api.store.tables import (
+from api.store.money_tables import (
     allocations,
     charges,
     invoices,
@@ -33,6 +32,7 @@ from api.store.tables import (
     payment_notices,
     payments,
 )
+from api.store.payments import take_in
 from billing.account import issue_invoice
 from billing.invoice import Invoice, Line
 from billing.payments.provider import Confirmed, Notice, ProviderAway

@@ -20,9 +20,10 @@ from api.house import House
 from api.messenger import Messenger
 from api.operators import Role
 from api.rehearsal_clock import ClockMover
+from api.store.access_tables import notices
+from api.store.customer_tables import contracts, subscribers
 from api.store.outbox_tables import consents, contact_preferences, deliveries
 from api.store.policies import ensure_policies
-from api.store.tables import contracts, notices, subscribers
 from tests.support.adapter import SECRET, Adapter, adapter, bounce, receipt_headers
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.debtors import audited, issue, move_clock, rows

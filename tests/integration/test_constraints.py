@@ -9,7 +9,8 @@ from sqlalchemy import Executable, delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from api.house import House
-from api.store.tables import contracts, grant_changes, logins, nases, plans
+from api.store.customer_tables import contracts, logins, nases, plans
+from api.store.network_tables import grant_changes
 from tests.support.database import Added, add_contract, add_nas, add_plan, make_house
 from tests.support.money import add_invoice, add_payment, cut
 

@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from api import drip, review
 from api.house import House
+from api.store.customer_tables import contracts
 from api.store.guard_tables import cuts, review_plans
 from api.store.policies import ensure_policies
-from api.store.tables import contracts
 from tests.support.database import add_contract, add_plan, make_house
 from tests.support.debtors import issue, rows
 

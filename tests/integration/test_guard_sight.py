@@ -12,9 +12,9 @@ from api.drip import make
 from api.guards import ReleaseRefused
 from api.house import House
 from api.operators import Role
+from api.store.access_tables import access_decisions
 from api.store.book_tables import book_checks
 from api.store.guard_tables import review_plans, review_rows
-from api.store.tables import access_decisions
 from tests.support.debtors import audited, move_clock, rows
 from tests.support.http_face import Face, open_face
 from tests.support.late_payers import WALLED_AT, Late, late

@@ -11,9 +11,10 @@ from api.drip import make
 from api.guards import ReleaseRefused
 from api.previewing import preview
 from api.store import guard_rows, trusted_rules
+from api.store.access_tables import notices
+from api.store.customer_tables import contracts
 from api.store.guard_rows import Place
 from api.store.guard_tables import cuts, review_plans, review_rows
-from api.store.tables import contracts, notices
 from billing.ladder import Bar
 from tests.support.database import add_nas
 from tests.support.debtors import audited, issue, move_clock, rows

@@ -18,7 +18,7 @@ from api.operators import (
     create_token,
     ensure_admin,
 )
-from api.store.tables import audit_log, login_failures, operators, tokens
+from api.store.staff_tables import audit_log, login_failures, operators, tokens
 from tests.support.http_face import Face, api_routes, open_face
 
 pytestmark = pytest.mark.anyio

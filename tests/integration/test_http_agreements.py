@@ -12,7 +12,7 @@ from sqlalchemy import update
 from api import review
 from api.house import House
 from api.operators import Role
-from api.store.tables import notices
+from api.store.access_tables import notices
 from api.verify import verify
 from billing.account import prove_notice
 from tests.support.database import Added, add_contract, add_plan, make_house

@@ -8,7 +8,9 @@ from sqlalchemy import func, select
 
 from api.house import House
 from api.operators import Role
-from api.store.tables import audit_log, grant_changes, logins, nases
+from api.store.customer_tables import logins, nases
+from api.store.network_tables import grant_changes
+from api.store.staff_tables import audit_log
 from tests.support.database import Cluster, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from api.house import House
 from api.operators import Role
 from api.store.billing_tables import contract_billing
-from api.store.tables import subscribers
+from api.store.customer_tables import subscribers
 from tests.support.bureau import Bureau, add_bureau, bureau_server
 from tests.support.database import add_contract, add_plan, make_house
 from tests.support.debtors import issue, move_clock, rows

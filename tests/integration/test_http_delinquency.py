@@ -12,7 +12,7 @@ from sqlalchemy import text, update
 from api.house import House
 from api.http.cursor import encode_key
 from api.operators import Role
-from api.store.tables import contracts, subscribers
+from api.store.customer_tables import contracts, subscribers
 from api.verify import verify
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face

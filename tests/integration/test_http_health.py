@@ -10,7 +10,8 @@ from sqlalchemy import insert, text, update
 
 from api.clock import wall
 from api.house import House
-from api.store.tables import facts, nodes
+from api.store.network_tables import nodes
+from api.store.staff_tables import facts
 from tests.support.database import Cluster, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face
 

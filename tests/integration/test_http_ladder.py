@@ -13,7 +13,8 @@ from sqlalchemy import insert, update
 from api.house import House
 from api.operators import Role
 from api.review_shown import show_preview
-from api.store.tables import network_actions, notices, sessions
+from api.store.access_tables import notices
+from api.store.network_tables import network_actions, sessions
 from billing.account import draw_notice, prove_notice
 from tests.support.database import Added, add_contract, add_nas, add_plan, make_house
 from tests.support.http_face import Face, open_face

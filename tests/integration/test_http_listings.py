@@ -19,7 +19,7 @@ from api.operators import Role
 from api.rehearsal_clock import ClockMover
 from api.store.credit_tables import listing_letters
 from api.store.credit_tables import listings as listing_table
-from api.store.tables import contracts, subscribers
+from api.store.customer_tables import contracts, subscribers
 from tests.support.bureau import Bureau, add_bureau, bureau_server
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.debtors import issue, move_clock

@@ -11,7 +11,8 @@ from sqlalchemy import Table, func, select
 
 from api.house import House
 from api.operators import Role
-from api.store.tables import idempotency_keys, invoices, payments
+from api.store.money_tables import invoices, payments
+from api.store.staff_tables import idempotency_keys
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face
 

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from api.operators import Role
+from api.store.customer_tables import subscribers
 from api.store.message_tables import survey_answers, surveys
-from api.store.tables import subscribers
 from tests.support.accounts import at
 from tests.support.database import add_contract, add_plan
 from tests.support.debtors import audited, issue, move_clock, rows

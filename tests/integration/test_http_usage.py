@@ -11,7 +11,7 @@ from sqlalchemy import insert, text
 
 from api.house import House
 from api.operators import Role
-from api.store.tables import sessions, usage_days, usage_hours
+from api.store.network_tables import sessions, usage_days, usage_hours
 from tests.support.database import Added, add_contract, add_nas, add_plan, make_house
 from tests.support.http_face import Face, open_face
 

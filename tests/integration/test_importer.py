@@ -10,15 +10,9 @@ from sqlalchemy import Table, func, select
 from api import importer
 from api.csv_files import ImportRefused, ImportReport
 from api.house import House
-from api.store.tables import (
-    audit_log,
-    contracts,
-    grant_changes,
-    logins,
-    nases,
-    plans,
-    subscribers,
-)
+from api.store.customer_tables import contracts, logins, nases, plans, subscribers
+from api.store.network_tables import grant_changes
+from api.store.staff_tables import audit_log
 from tests.support.database import add_contract, add_plan
 
 PLANS = (

@@ -11,8 +11,8 @@ import pytest
 
 from api.enforce import Enforcer
 from api.operators import Role
+from api.store.customer_tables import contracts
 from api.store.guard_tables import cuts, kill_switches
-from api.store.tables import contracts
 from radius.client import DynauthClient
 from radius.dynauth import Timers
 from tests.support.dae import Dae, dae

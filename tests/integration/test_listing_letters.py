@@ -23,9 +23,9 @@ from api.rehearsal_clock import ClockMover
 from api.store import listings as listing_rows
 from api.store.credit_tables import listing_letters
 from api.store.credit_tables import listings as listing_table
+from api.store.customer_tables import contracts, subscribers
 from api.store.outbox_tables import contact_preferences, deliveries
 from api.store.policies import ensure_policies
-from api.store.tables import contracts, subscribers
 from billing.listing import ListingRules
 from tests.support.adapter import SECRET, Adapter, adapter, bounce, receipt_headers
 from tests.support.database import Added, add_contract, add_plan, make_house

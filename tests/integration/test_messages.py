@@ -16,9 +16,9 @@ from api.messenger import Messenger
 from api.notice_text import Wording
 from api.operators import Role
 from api.rehearsal_clock import ClockMover
+from api.store.customer_tables import subscribers
 from api.store.outbox import enqueue
 from api.store.outbox_tables import deliveries, messages
-from api.store.tables import subscribers
 from tests.support.adapter import SECRET, Adapter, adapter
 from tests.support.database import add_contract, add_plan, make_house
 from tests.support.debtors import audited, move_clock, rows

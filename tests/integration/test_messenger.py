@@ -22,7 +22,8 @@ from api.cashier import charge, post_payment
 from api.channels.channel import Channel, Outcome, Outgoing
 from api.house import House
 from api.messenger import Messenger
-from api.store.tables import contracts, notices, subscribers
+from api.store.access_tables import notices
+from api.store.customer_tables import contracts, subscribers
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.debtors import audited, issue, move_clock, rows, with_provider
 from tests.support.provider import FakeProvider

@@ -24,7 +24,7 @@ from api.store.billing_tables import (
     parked_invoices,
     waiting_lines,
 )
-from api.store.tables import invoice_lines, invoices
+from api.store.money_tables import invoice_lines, invoices
 from api.verify import verify
 from billing.account import clear_payment
 from billing.cycle import next_due

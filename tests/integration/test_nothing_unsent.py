@@ -20,10 +20,11 @@ from api import review
 from api.channels import http
 from api.house import House
 from api.messenger import Messenger
+from api.store.access_tables import notices
+from api.store.customer_tables import subscribers
 from api.store.outbox import enqueue
 from api.store.outbox_tables import deliveries, messages
 from api.store.policies import ensure_policies
-from api.store.tables import notices, subscribers
 from tests.integration.test_messages import WORDING
 from tests.support.adapter import SECRET, Adapter, adapter, bounce, receipt_headers
 from tests.support.database import add_contract, add_plan, make_house

@@ -14,7 +14,7 @@ from api.cashier import Cashier, charge, reconcile
 from api.house import House
 from api.pix import PixProvider
 from api.rehearsal.psp import create_psp
-from api.store.tables import payment_notices, payments
+from api.store.money_tables import payment_notices, payments
 from billing.payments import brcode
 from tests.support.database import add_contract, add_plan, make_house
 from tests.support.debtors import issue, rows, with_provider

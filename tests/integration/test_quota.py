@@ -21,8 +21,9 @@ from api.messenger import Messenger
 from api.publisher import Publisher
 from api.rehearsal_clock import ClockMover
 from api.store import claims, quotas
+from api.store.access_tables import access_decisions
+from api.store.customer_tables import contracts
 from api.store.sessions import restore_metrics
-from api.store.tables import access_decisions, contracts
 from api.verify import verify
 from radius.client import DynauthClient
 from radius.table import GrantTable

@@ -11,7 +11,8 @@ from api import billing_run, contract_changes
 from api.enforce import Enforcer
 from api.house import House
 from api.store import grants
-from api.store.tables import access_decisions, invoices
+from api.store.access_tables import access_decisions
+from api.store.money_tables import invoices
 from api.store.terms import write_terms
 from api.verify import verify
 from billing.access import Rates

@@ -13,9 +13,9 @@ from sqlalchemy import insert, update
 
 from api import reminding
 from api.store.bills import bill_for
+from api.store.customer_tables import subscribers
 from api.store.message_tables import reminders
 from api.store.outbox_tables import contact_preferences
-from api.store.tables import subscribers
 from billing.account import issue_invoice
 from tests.support.accounts import ZONE, at, invoice
 from tests.support.database import Added, add_contract, add_plan

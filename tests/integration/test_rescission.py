@@ -15,8 +15,8 @@ from api.enforce import Enforcer
 from api.house import House
 from api.messenger import Messenger
 from api.rehearsal_clock import ClockMover
+from api.store.access_tables import notices
 from api.store.ladder_tables import contract_stages
-from api.store.tables import notices
 from api.verify import verify
 from billing.account import draw_notice, prove_notice
 from radius.client import DynauthClient

@@ -16,7 +16,8 @@ from api.house import House
 from api.looking import Looked
 from api.messenger import Messenger
 from api.previewing import preview
-from api.store.tables import access_decisions, contracts, notices
+from api.store.access_tables import access_decisions, notices
+from api.store.customer_tables import contracts
 from billing.access import Level
 from tests.support.database import Added, add_contract, add_plan, libpq, make_house
 from tests.support.debtors import issue, move_clock, rows

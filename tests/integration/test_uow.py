@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import Table, func, select
 
 from api.house import House
-from api.store.tables import audit_log, contracts, ledger_entries, payments
+from api.store.customer_tables import contracts
+from api.store.money_tables import ledger_entries, payments
+from api.store.staff_tables import audit_log
 from api.store.uow import DatabaseAway, Store, UnknownContract
 from billing.access import Level
 from billing.account import (

@@ -13,7 +13,7 @@ from api.correcting import correct
 from api.house import House
 from api.posting import post_payment
 from api.store import chain, migrate
-from api.store.tables import invoices, ledger_seals
+from api.store.money_tables import invoices, ledger_seals
 from api.verify import verify
 from billing.account import CorrectionKind
 from tests.support.database import Cluster, libpq, make_house

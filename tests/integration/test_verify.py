@@ -16,7 +16,7 @@ from api.house import House
 from api.renegotiating import Asked as Wanted
 from api.reversing import Asked, assign, reverse
 from api.store import chain
-from api.store.tables import bills
+from api.store.money_tables import bills
 from api.store.uow import Uow
 from api.verify import verify
 from api.verify_rows import verify_rows

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from api.house import House
 from api.http.webhooks import BODY_BYTES_MAX
-from api.store.tables import ledger_entries, payment_notices
+from api.store.money_tables import ledger_entries, payment_notices
 from billing.payments.provider import Confirmed
 from tests.support.database import libpq, make_house
 from tests.support.debtors import audited, rows, with_provider

@@ -23,10 +23,10 @@ from sqlalchemy import insert, make_url
 from api.clock import Clock, ManualClock, SystemClock
 from api.house import House
 from api.store import embedded, migrate
+from api.store.customer_tables import contracts, logins, nases, plans, subscribers
 from api.store.following import DEFAULT_POLICY
 from api.store.policies import ensure_policies
 from api.store.secrets import SecretBox, load_key
-from api.store.tables import contracts, logins, nases, plans, subscribers
 from api.store.uow import Store
 from billing.calendar import brazil
 from config.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table, select
 
 from api.house import House
-from api.store.tables import audit_log
+from api.store.staff_tables import audit_log
 from billing.account import issue_invoice
 from billing.invoice import Invoice, Line
 from billing.payments.provider import PaymentProvider

@@ -11,9 +11,9 @@ from api import guards, review
 from api.house import House
 from api.messenger import Messenger
 from api.store import guard_rows
+from api.store.customer_tables import contracts
 from api.store.guard_tables import review_plans
 from api.store.policies import ensure_policies
-from api.store.tables import contracts
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.debtors import issue, move_clock, rows
 from tests.support.money import add_payment

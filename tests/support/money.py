@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import update
 
 from api.house import House
-from api.store.tables import notices
+from api.store.access_tables import notices
 from billing.account import (
     Payment,
     clear_payment,
