@@ -375,7 +375,11 @@ class Subscriber:
         """All that was to be billed, by the judge's own reckoning."""
         far = datetime.combine(self._counted_to + ONE_DAY, time(0), ZONE)
         open_cut = [(self._cut_at, far)] if self._cut_at is not None else []
-        known = datetime.combine(self._counted_to, time(0), ZONE)
+        # Of an invoice that was due at once its day of issue was past: later days are on the next.
+        credited = min(self._counted_to, self.bill.credited_until)
+        if self._counted_to - credited > timedelta(days=45):
+            raise Broken(f"M5 suspended: nothing is given back since {credited}")
+        known = datetime.combine(credited, time(0), ZONE)
         cuts = [(cut, min(back, known)) for cut, back in [*self.cuts, *open_cut]]
         life = Life(
             self.began,
