@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Tests run in two halves, one for each processor: what only computes, the API and the kills; the rest.
 HALF := tests/unit tests/property tests/vectors tests/sim $(wildcard tests/integration/test_http_*.py) \
-  $(addprefix tests/integration/test_,crash_points.py accounting_kill.py billing_killed.py)
+  $(addprefix tests/integration/test_,crash_points.py accounting_kill.py billing_killed.py lives.py guards.py canary.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test check bench sim fuzz clean
