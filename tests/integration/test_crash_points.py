@@ -96,6 +96,8 @@ def test_killed_at_a_point_every_payer_is_restored_and_nobody_else_is_touched(
             time.sleep(0.05)
         assert marker.exists(), "the process did not die at this point: the test proves nothing"
         scene.product.await_ready()
+        # Who died between the router's answer and its mark asks again once the lease is over.
+        scene.await_applied(RESTORED_WITHIN_S)
 
         assert scene.touched_since(since_ns) == {f"user{payer}"}
         assert scene.stands(NEVER_PAYS) == "walled"

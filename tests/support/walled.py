@@ -128,6 +128,14 @@ class Scene:
                 return at
             time.sleep(0.02)
 
+    def await_applied(self, within_s: float) -> None:
+        """Wait until the books, too, hold every restored line as told: nobody is asked again."""
+        deadline = time.monotonic() + within_s
+        while waiting := self.product.get("/metrics/restore")["open"]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"restores not marked: {waiting}")
+            time.sleep(0.05)
+
     def touched_since(self, since_ns: int) -> set[str]:
         """Whose lines were changed, cut off or dropped since then, by the routers' logs."""
         return {
