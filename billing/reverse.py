@@ -7,6 +7,7 @@ describes them.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import NoReturn
 
 from billing.events import Fact, PaymentReversed
 from billing.invoice import Allocation, Invoice, InvoiceState, Share, release, reopened
@@ -57,6 +58,8 @@ def reverse_payment(
         Refused: it is more than what is left of the payment, or an agreement holds what it paid.
     """
     before = {invoice.id: invoice for invoice in account.invoices}
+    refuse_excess(reversing.reversal, reversing.payment, reversing.reversed_cents)
+    refuse_held(account, reversing)
     done = take_back(account, reversing, desk)
     paid = [(before[share.allocation.invoice_id], share.allocation) for share in done.taken]
     account = done.account
@@ -82,10 +85,9 @@ def take_back(account: Account, reversing: Reversing, desk: Desk) -> TakenBack:
     was still open keeps its due date.
 
     Raises:
-        Refused: as `reverse_payment`.
+        Refused: an agreement holds what is asked for.
     """
     reversal, payment = reversing.reversal, reversing.payment
-    refuse_excess(reversal, payment, reversing.reversed_cents)
     invoices = {invoice.id: invoice for invoice in account.invoices}
     own = [share for share in reversing.shares if share.payment_id == payment.id]
     # Only what credit paid, or what took the place of credit that was refunded, is left to ask.
@@ -126,10 +128,7 @@ def take_back(account: Account, reversing: Reversing, desk: Desk) -> TakenBack:
         from_credit()
     from_invoices(rest)
     if left_cents:
-        raise Refused(
-            f"{left_cents} cents of payment {payment.id} stand on invoices of an agreement;"
-            " end the agreement first"
-        )
+        _refuse(left_cents, payment)
     taken += _unearned(taken, reversing.shares)
     account = replace(account, credit_cents=account.credit_cents - credit_cents)
     return TakenBack(_opened(account, taken, desk), tuple(taken), credit_cents)
@@ -149,6 +148,37 @@ def refuse_excess(reversal: Reversal, payment: Payment, reversed_cents: int) -> 
             if left_cents
             else f"all of payment {payment.id} went back before"
         )
+
+
+def refuse_held(account: Account, reversing: Reversing) -> None:
+    """See that nothing goes back of what an agreement holds: no other money stands in for it.
+
+    A refund is our own act, of credit first: it may.
+
+    Raises:
+        Refused: some of what is asked for paid an invoice that is renegotiated.
+    """
+    reversal, payment = reversing.reversal, reversing.payment
+    if reversal.kind is ReversalKind.REFUND:
+        return
+    renegotiated = {
+        invoice.id for invoice in account.invoices if invoice.state is InvoiceState.RENEGOTIATED
+    }
+    held_cents = sum(
+        share.allocation.total_cents
+        for share in reversing.shares
+        if share.payment_id == payment.id and share.allocation.invoice_id in renegotiated
+    )
+    free_cents = payment.amount_cents - reversing.reversed_cents - held_cents
+    if reversal.amount_cents > free_cents:
+        _refuse(reversal.amount_cents - free_cents, payment)
+
+
+def _refuse(held_cents: int, payment: Payment) -> NoReturn:
+    raise Refused(
+        f"{held_cents} cents of payment {payment.id} stand on invoices of an agreement;"
+        " end the agreement first"
+    )
 
 
 def _opened(account: Account, taken: Sequence[Share], desk: Desk) -> Account:

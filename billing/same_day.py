@@ -13,8 +13,8 @@ from billing.calendar import zone_of
 from billing.events import CreditUsed, Fact, PaymentReversed
 from billing.invoice import Allocation, Invoice, Share
 from billing.ledger import reversal_entry
-from billing.payer import Account, Desk, Payment, Refused
-from billing.reverse import Reversing, refuse_excess, reverse_payment, take_back
+from billing.payer import Account, Desk, Payment
+from billing.reverse import Reversing, refuse_excess, refuse_held, take_back
 from billing.settle import Waiting, spend, use_credit, with_invoices
 from billing.standing import look
 
@@ -45,17 +45,15 @@ def reverse_within_day(
 ) -> tuple[Account, tuple[Fact, ...]]:
     """Take money of a payment back as if the day's reversals had come before its payments.
 
-    Money that came today can go back only after it came. Where what stood before cannot give the
-    money, because an agreement holds it, the account as it stands decides.
+    Money that came today can go back only after it came.
 
     Raises:
-        Refused: as `billing.reverse.reverse_payment`.
+        Refused: as `billing.reverse.reverse_payment`, by what stood before the day's payments:
+            whether the agreement that holds the money must be ended first hangs on no order.
     """
     refuse_excess(reversing.reversal, reversing.payment, reversing.reversed_cents)
-    try:
-        book = _relive(account, reversing, day, desk)
-    except Refused:
-        return reverse_payment(account, reversing, desk)
+    refuse_held(account, reversing)
+    book = _relive(account, reversing, day, desk)
     taken = _less(reversing.shares, book.shares)
     before = {invoice.id: invoice for invoice in account.invoices}
     paid = [(before[share.allocation.invoice_id], share.allocation) for share in taken]

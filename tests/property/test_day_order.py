@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.account import ReversalKind, draw_notice, prove_notice
+from billing.account import Refused, ReversalKind, draw_notice, prove_notice
+from billing.agreement import Proposal
 from billing.invoice import Line
 from tests.support.accounts import account, at, desk, policy
 from tests.support.payer_books import Books, bill_of
@@ -96,6 +97,44 @@ def test_a_day_of_everything(
     inputs = [*paid, *back, PROVE]
     other = data.draw(st.permutations([*inputs, *inputs[:repeats]]))
     assert lived(other) == lived(inputs)
+
+
+def agreed() -> Books:
+    """A payment paid one late invoice and part of another, which stands in an agreement since.
+
+    Its down payment was made, with 50.00 too much.
+    """
+    books = Books(account())
+    issued = at("2026-08-01 09:00")
+    for days in (9, 40):
+        books.issue(bill_of(books.number(), 1, issued, days, PLAN), desk(issued, RULES))
+    now = at("2026-09-20 12:00")
+    books.pay(150_00, now, desk(now, RULES))
+    now = at("2026-10-02 12:00")
+    books.agree(1, Proposal(2, 10, 20_00), desk(now, RULES))
+    books.pay(70_00, now, desk(now, RULES))
+    return books
+
+
+@pytest.mark.parametrize(("cents", "taken"), [(60_00, True), (150_00, False)])
+def test_whether_an_agreement_holds_the_money_hangs_on_no_order(cents: int, taken: bool) -> None:
+    """No other money stands in for it: no credit, no down payment, nothing that came today."""
+    inputs: list[int | str] = ["back", 10_00, 200_00]
+    ends = []
+    for order in permutations(inputs):
+        books, now = agreed(), desk(TODAY, RULES)
+        money = next(iter(books.payments.values()))
+        for item in order:
+            if isinstance(item, int):
+                books.pay(item, TODAY, now, key=f"today-{item}")
+            elif taken:
+                books.reverse(ReversalKind.CHARGEBACK, money, cents, now, key=item)
+            else:
+                with pytest.raises(Refused, match="end the agreement first"):
+                    books.reverse(ReversalKind.CHARGEBACK, money, cents, now, key=item)
+            books.check()
+        ends.append((books.account.credit_cents, books.account.invoices, +books.ledger))
+    assert all(end == ends[0] for end in ends)
 
 
 def test_the_day_is_one_on_which_much_can_change() -> None:

@@ -312,9 +312,7 @@ class Money(RuleBasedStateMachine):
         back = [
             money
             for money in self.books.payments.values()
-            if money.paid_at < now.now
-            and not self.books.returned[money.id]
-            and not self.held(money.id)
+            if money.paid_at < now.now and not self.books.returned[money.id]
         ]
         # Each begins its day here: what came before is not theirs to undo.
         self.books.dawn = None
@@ -333,14 +331,6 @@ class Money(RuleBasedStateMachine):
                         )
             ends.append((world.account.credit_cents, world.account.invoices, +world.ledger))
         assert ends[0] == ends[1], "M9"
-
-    def held(self, payment_id: int) -> bool:
-        """Whether an agreement holds some of it: then the account as it stands decides (ADR 20)."""
-        return any(
-            self.books.invoices[invoice_id].state is InvoiceState.RENEGOTIATED
-            for (number, invoice_id), parts in self.books.shares.items()
-            if number == payment_id and any(parts)
-        )
 
     def write(self, outcome: Outcome) -> Sequence[Fact]:
         facts = self.books.take(outcome)
