@@ -376,6 +376,10 @@ class Money(RuleBasedStateMachine):
     @invariant()
     def the_books_agree(self) -> None:
         self.books.check()
+        for bill in self.books.invoices.values():
+            if bill.state is InvoiceState.OPEN and bill.amount_cents and not bill.rest_cents:
+                owed = amount_due(bill, RULES, CALENDAR, self.now.date())
+                assert owed > 0, "an open invoice owes something, if late charges alone"
 
     @invariant()
     def the_judge_agrees(self) -> None:
