@@ -64,7 +64,7 @@ bench: $(VENV)/.tests ## benchmarks, one JSON object a line; ONLY=name for one
 	@$(MAKE) --no-print-directory $(VENV)/.compiled
 	@$(BIN)/python -m tests.bench $(ONLY)
 
-sim: $(VENV)/.tests ## providers' years in virtual time; SEED= YEARS= WORLD=provider or disasters
+sim: $(VENV)/.tests ## providers' years in virtual time; SEED= YEARS= WORLD=provider, disasters or laws
 	@$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED)) $(if $(YEARS),--years $(YEARS)) $(if $(WORLD),--world $(WORLD))
 
 # The guided fuzzer is not to be had for every interpreter; what needs none runs without it.

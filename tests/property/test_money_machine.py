@@ -418,8 +418,6 @@ def test_fifty_thousand_steps_keep_the_money() -> None:
             max_examples=EXAMPLES,
             stateful_step_count=100,
             deadline=None,
-            derandomize=True,
-            database=None,
             phases=[Phase.generate],
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),

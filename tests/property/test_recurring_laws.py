@@ -156,7 +156,9 @@ def test_who_is_suspended_all_the_time_pays_nothing(
         ended_on=bill.started_on + timedelta(days=31 * count),
         suspensions=(Suspension(bill.started_on, end, Level.WALLED),),
     )
-    total = sum(line.amount_cents for line in billed(bill, count + 3, terms))
+    # Each change of due day may have put an invoice more before the last one.
+    until_the_end = count + 3 + len(bill.due_days)
+    total = sum(line.amount_cents for line in billed(bill, until_the_end, terms))
     # A cycle whose parts are rounded apart may differ by as many half cents.
     assert abs(total) <= len(bill.tariffs) * 2 + len(bill.due_days)
 
