@@ -249,12 +249,13 @@ async def test_failed_after_delivered_changes_nothing(scene: Scene) -> None:
 async def test_an_adapter_is_asked_again_under_the_same_id(
     scene: Scene, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "TIMEOUT_S", 0.2)
-    scene.sms.hold_s = 0.5
     scene.sms.faults.append(fault)
     await scene.owe("text")
     await scene.draw()
-    await scene.drain()
+    with monkeypatch.context() as patience:
+        if fault == "late":
+            patience.setattr(http, "TIMEOUT_S", scene.sms.hold_s / 2)
+        await scene.drain()
     assert (await scene.notice())["state"] == "drawn"
     assert await scene.attempts() == [("sms", "sending")]
     wait_s = ((await scene.notice())["next_attempt_wall"] - datetime.now(UTC)).total_seconds()
