@@ -27,9 +27,6 @@ from billing.payments.provider import PaymentProvider
 from config import policies
 from config.settings import Settings
 
-# Holidays are known this many years around today; the ladder never looks further.
-CALENDAR_YEARS = range(-3, 13)
-
 
 def database_url(settings: Settings) -> str:
     """The database to use: the one named, else the embedded one, started or adopted."""
@@ -68,7 +65,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
 def provider_calendar(settings: Settings, today: date) -> calendar.Calendar:
     """The calendar of the provider's own place, without what is written down in the database."""
-    years = range(today.year + CALENDAR_YEARS.start, today.year + CALENDAR_YEARS.stop)
+    around = calendar.YEARS_AROUND
+    years = range(today.year + around.start, today.year + around.stop)
     return replace(calendar.brazil(years, settings.place.state), place=settings.place)
 
 

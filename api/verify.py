@@ -2,16 +2,15 @@
 
 from datetime import date, tzinfo
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.house import House
-from api.store import audit, chain, holidays, recovery, situations
+from api.store import audit, chain, holidays, places, recovery, situations
 from api.store.access_tables import access_decisions, policies
-from api.store.ladder_tables import contract_stages
 from api.verify_rows import verify_rows
 from billing import policy
-from billing.calendar import Calendar
+from billing.calendar import Calendar, known_from
 from billing.ladder import decide
 from billing.policy import Policy
 from billing.quota import spent_until
@@ -197,6 +196,11 @@ _MONEY = {
     """,
 }
 
+_STAGES = text(f"""
+select s.*, {places.PLACE} from contract_stages s join contracts c on c.id = s.contract_id
+order by s.id
+""")  # noqa: S608 -- no text but our own constants
+
 
 async def verify(house: House, connection: AsyncConnection) -> list[str]:
     """Every difference as a sentence; none when all is as it was recorded.
@@ -221,6 +225,9 @@ async def verify(house: House, connection: AsyncConnection) -> list[str]:
 async def _judge_again(connection: AsyncConnection, calendar: Calendar, zone: tzinfo) -> list[str]:
     """Every stored situation under the policy of its time (invariant A1), every stored meter."""
     ladders = await _ladders(connection)
+    oldest = await connection.scalar(select(func.min(access_decisions.c.decided_at)))
+    if oldest is not None:
+        calendar = known_from(calendar, oldest.astimezone(zone).year)
     calendars = holidays.PastCalendars(calendar, await holidays.every_sheet(connection))
     differences: list[str] = []
     query = select(access_decisions).order_by(access_decisions.c.id)
@@ -241,11 +248,13 @@ async def _judge_again(connection: AsyncConnection, calendar: Calendar, zone: tz
                     f"contract {row.contract_id}, decision {row.generation}: stored {stored},"
                     f" judged again {again}"
                 )
-    for row in await connection.execute(select(contract_stages).order_by(contract_stages.c.id)):
+    for row in await connection.execute(_STAGES):
+        # Stages from before they kept their calendar were entered by that of the contract's place.
+        place = places.read_place({"place": row.place})
         verdict = decide(
             situations.read(row.situation),
             ladders[row.policy, row.policy_version],
-            calendar,
+            calendars.of(row.situation, place),
             row.entered_at.astimezone(zone),
         )
         entered = (row.stage, row.counted_cents, tuple(row.amounts_cents))

@@ -6,7 +6,7 @@ Source: public holidays from the library `holidays`; bank days after FEBRABAN's 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
@@ -14,6 +14,8 @@ from billing.place import COUNTRY, Place
 from billing.policy import Policy
 
 ONE_DAY = timedelta(days=1)
+# The years around today's that a calendar knows: those that a debt may reach back to, and ahead.
+YEARS_AROUND = range(-3, 13)
 FRIDAY = 4
 
 
@@ -70,6 +72,13 @@ def _brazil(wanted: tuple[int, ...], state: str) -> Calendar:
         place=Place(state),
         years=wanted,
     )
+
+
+def known_from(calendar: Calendar, year: int) -> Calendar:
+    """The same public holidays, of earlier years too, as who judged in `year` knew them."""
+    first = min(calendar.years[0], year + YEARS_AROUND.start)
+    wider = brazil(range(first, calendar.years[-1] + 1), calendar.place.state)
+    return replace(wider, place=calendar.place)
 
 
 def named_holidays(year: int, state: str, lang: str) -> dict[date, tuple[str, bool]]:

@@ -278,7 +278,8 @@ class Reviewed:
 class StageEntered:
     """The contract is to end (RESCIND), or its debt goes to BUREAU or AGENCY, as the verdict says.
 
-    `situation` is what was judged. A line's own stages are told by `AccessDecided` alone.
+    `situation` is what was judged, by `calendar`. A line's own stages are told by `AccessDecided`
+    alone.
     """
 
     contract_id: int
@@ -286,6 +287,7 @@ class StageEntered:
     at: datetime
     verdict: Verdict
     situation: Situation
+    calendar: Calendar
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,9 +327,13 @@ def _stages_moved(
     stand = _beyond_the_line(verdict.rungs, situation.broken_on)
     left = [stage for stage in stood if stage not in stand]
     entered = [stage for stage in stand if stage not in stood]
+    calendar = calendar_of(before, desk)
     return [
         *(StageLeft(before.id, stage, desk.now, verdict.reason) for stage in reversed(left)),
-        *(StageEntered(before.id, stage, desk.now, verdict, situation) for stage in entered),
+        *(
+            StageEntered(before.id, stage, desk.now, verdict, situation, calendar)
+            for stage in entered
+        ),
     ]
 
 

@@ -46,16 +46,23 @@ class PastCalendars:
         self._sheets = sheets
         self._made: dict[int, Calendars] = {}
 
-    def of(self, situation: Mapping[str, Any]) -> Calendar:
-        """The calendar of a stored situation; the provider's own where it names none."""
+    def of(self, situation: Mapping[str, Any], place: Place | None = None) -> Calendar:
+        """The calendar of a stored situation.
+
+        Where it names none: that of a place, as it is known now, or the provider's own.
+        """
         named = situation.get("calendar")
-        if named is None:
-            return self._own
-        newest: int = named["sheet_id"]
+        if named is not None:
+            return self._by(named["sheet_id"])[Place(named["state"], named["city_code"])]
+        if place is not None:
+            return self._by(max((sheet.id for sheet in self._sheets), default=0))[place]
+        return self._own
+
+    def _by(self, newest: int) -> Calendars:
         if newest not in self._made:
             known = [sheet for sheet in self._sheets if sheet.id <= newest]
             self._made[newest] = Calendars(self._own, known)
-        return self._made[newest][Place(named["state"], named["city_code"])]
+        return self._made[newest]
 
 
 def named(calendar: Calendar | None) -> dict[str, object]:

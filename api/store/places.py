@@ -26,14 +26,16 @@ JOINED = """
     left join subscriber_classes member on member.subscriber_id = c.subscriber_id
     left join customer_classes class on class.id = member.class_id
 """
-# The same for one payer's contracts, and what bars cutting them; `:now` is the business instant.
-# Subqueries, which are planned one by one: a payment waits for planning as for everything else.
-STANDING = """
+# The same of `contracts c`, in one value: the state and the city's code, null: none is known.
+PLACE = """
     (
         select jsonb_build_array(a.state, a.city_code) from addresses a
         where a.contract_id = c.id or a.subscriber_id = c.subscriber_id
         order by a.contract_id nulls last limit 1
-    ) as place,
+    ) as place"""
+# The same for one payer's contracts, and what bars cutting them; `:now` is the business instant.
+# Subqueries, which are planned one by one: a payment waits for planning as for everything else.
+STANDING = f"""{PLACE},
     exists (
         select from subscriber_classes m join customer_classes k on k.id = m.class_id
         where m.subscriber_id = c.subscriber_id and k.never_block
@@ -43,7 +45,7 @@ STANDING = """
         where hit.contract_id = c.id and hit.invoice_id is null
           and o.ended_at is null and o.started_at <= :now
     ) as in_outage
-"""
+"""  # noqa: S608 -- no text but our own constants
 REGION = "coalesce(here.region, home.region)"
 
 # In one order, as ever. A look that went on meanwhile would write over the date of review.

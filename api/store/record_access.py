@@ -123,7 +123,7 @@ async def _stage_entered(pen: Pen, fact: StageEntered) -> None:
         "entered_at": fact.at,
         "policy": verdict.policy_name,
         "policy_version": verdict.policy_version,
-        "situation": situations.write(fact.situation, None),
+        "situation": situations.write(fact.situation, None) | holidays.named(fact.calendar),
         "correlation_id": pen.correlation_id,
     }
     await pen.connection.execute(_INSERT_STAGE, row)

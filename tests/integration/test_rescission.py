@@ -1,14 +1,16 @@
 """From the cut to the contract's end, the bureau and the agency, day by day; paid on the way."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
+from functools import cache
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from api import rescinding, review
 from api.enforce import Enforcer
@@ -19,6 +21,7 @@ from api.store.access_tables import notices
 from api.store.ladder_tables import contract_stages
 from api.verify import verify
 from billing.account import draw_notice, prove_notice
+from billing.calendar import brazil
 from radius.client import DynauthClient
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face
@@ -62,24 +65,26 @@ async def _at(house: House, to: datetime) -> None:
         await review.run(house, None, "look", "schedule")
 
 
-async def _noticed(house: House, admin: httpx.AsyncClient) -> tuple[Added, int]:
+async def _noticed(
+    house: House, admin: httpx.AsyncClient, due_on: str = "2026-09-01", at: datetime = NOTICED
+) -> tuple[Added, int]:
     """A debtor with a proven notice; the clock stands at its hour."""
     added = await add_contract(house, await add_plan(house, "Fibra 100"))
     body = {
         "contract_id": added.contract_id,
-        "due_on": "2026-09-01",
+        "due_on": due_on,
         "lines": [{"description": "Internet", "amount_cents": 9990}],
     }
     invoice_id: int = (await admin.post("/api/v1/invoices", json=body)).json()["id"]
     async with house.uow("test", "clock") as uow:
-        await uow.move_clock(NOTICED)
+        await uow.move_clock(at)
         account = await uow.account(added.subscriber_id)
         notice_id = await uow.draw("notices")
         account, facts = draw_notice(account, notice_id, await uow.desk())
         await uow.record(account, facts)
         sent = {"channel": "email", "content_sha256": b"x" * 32}
         await uow.connection.execute(update(notices).where(notices.c.id == notice_id).values(sent))
-        _, facts = prove_notice(account, notice_id, NOTICED, await uow.desk())
+        _, facts = prove_notice(account, notice_id, at, await uow.desk())
         await uow.record(account, facts)
     return added, invoice_id
 
@@ -250,3 +255,38 @@ async def test_verify_finds_a_stage_that_the_ladder_would_not_have_entered(
     async with house.store.reading() as connection:
         (difference,) = await verify(house, connection)
     assert "judged again ('rescind', 9990" in difference
+
+
+@pytest.mark.parametrize("keeps_its_calendar", [True, False])
+async def test_a_stage_is_judged_again_by_the_holidays_of_its_contract(
+    database_url: str, tmp_path: Path, *, keeps_its_calendar: bool
+) -> None:
+    # July 9 is a holiday in São Paulo and none in Minas Gerais: the contract is cut there that
+    # day, and rescinded when a provider's own calendar would still have it walled.
+    made = await make_house(database_url, tmp_path, now=datetime.fromisoformat("2026-06-01T10:00Z"))
+    house = replace(made, load_calendar=cache(lambda: brazil(range(2025, 2032), "SP")))
+    async with open_face(house) as face:
+        admin = await face.client(name="chefe")
+        proven = datetime.fromisoformat("2026-06-24T10:00:00-03:00")
+        added, _ = await _noticed(house, admin, "2026-06-20", proven)
+        address = {"city": "Belo Horizonte", "city_code": "3106200", "state": "MG"}
+        url = f"/api/v1/subscribers/{added.subscriber_id}/address"
+        assert (await admin.put(url, json=address)).status_code == 200
+        while (due := await _next(house)) is not None and due.isoformat() < "2026-09-09":
+            await _at(house, due)
+        (stage,) = (await admin.get("/api/v1/stages?stage=rescind")).json()["items"]
+    assert stage["entered_at"] == "2026-09-08T08:00:00-03:00"
+    if not keeps_its_calendar:  # as stages were kept before
+        async with house.uow("test", "old") as uow:
+            await uow.connection.execute(
+                text("update contract_stages set situation = situation - 'calendar'")
+            )
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+    await house.store.close()
+
+
+async def _next(house: House) -> datetime | None:
+    async with house.store.reading() as connection:
+        due = await review.next_due(connection)
+    return due and due.astimezone(house.settings.zone)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,10 +9,12 @@ from billing.calendar import (
     brazil,
     day_start,
     is_bank_day,
+    known_from,
     local_instant,
     next_bank_day,
     next_cut,
 )
+from billing.place import Place
 from tests.support.accounts import CALENDAR, ZONE, at, day, policy
 
 
@@ -123,3 +126,14 @@ def test_hours_that_the_clock_skips_allow_no_cut() -> None:
 def test_a_naive_instant_is_refused() -> None:
     with pytest.raises(ValueError, match="carries its zone"):
         next_cut(CALENDAR, policy(), datetime(2026, 9, 21, 10))  # noqa: DTZ001 -- the case itself
+
+
+def test_a_calendar_is_known_from_an_earlier_year_on_for_whoever_judges_again() -> None:
+    place = Place("SP", "3548500")
+    late = replace(brazil(range(2027, 2043), "SP"), place=place)
+    assert date(2026, 11, 2) not in late.holidays
+    wider = known_from(late, 2026)
+    assert {date(2026, 11, 2), date(2026, 7, 9), date(2023, 11, 2)} <= wider.holidays
+    assert (wider.years, wider.place) == (tuple(range(2023, 2043)), place)
+    assert late.holidays < wider.holidays
+    assert known_from(wider, 2030) == wider
