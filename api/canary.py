@@ -6,14 +6,22 @@ it is rows and business time, so a run that is cut short goes on where it was.
 
 import logging
 from datetime import timedelta
+from typing import NamedTuple
 
-from api.guards import Sign, Stopped, keep, looked_at, put_off
+from api.guards import Sign, Stopped, keep, looked_at, put_off, with_counts
 from api.house import House
 from api.store import canary_rows
 from api.store.uow import Uow
 from billing.guard import Flaw
 
 log = logging.getLogger(__name__)
+
+
+class Watch(NamedTuple):
+    """`ends_s`: seconds until the next watch ends, None: there is none. `stopped`: a plan was."""
+
+    ends_s: float | None
+    stopped: bool
 
 
 async def begin(house: House, uow: Uow, plan_id: int) -> None:
@@ -25,22 +33,21 @@ async def begin(house: House, uow: Uow, plan_id: int) -> None:
             log.info("plan %d waits until %s after its first cuts", plan_id, until.isoformat())
 
 
-async def look(house: House, uow: Uow) -> float | None:
-    """Stop or let go on what is watched; seconds until the next watch ends, None: there is none.
-
-    Under the lock of whoever makes cuts.
-    """
+async def look(house: House, uow: Uow) -> Watch:
+    """Stop or let go on what is watched, under the lock of whoever makes cuts."""
     now = uow.clock.now()
     ends: list[float] = []
+    stopped = False
     for plan_id, until in await canary_rows.watched(uow.connection):
         signs = tuple(Sign(*sign) for sign in await canary_rows.signs(uow.connection, plan_id))
         if signs:
+            stopped = True
             await _stop(house, uow, Stopped(plan_id, signs))
         elif until.astimezone(now.tzinfo) <= now:
             await canary_rows.passed(uow.connection, plan_id)
         else:
             ends.append((until - now.astimezone(until.tzinfo)).total_seconds())
-    return min(ends, default=None)
+    return Watch(min(ends, default=None), stopped)
 
 
 async def _stop(house: House, uow: Uow, stopped: Stopped) -> None:
@@ -55,7 +62,7 @@ async def _stop(house: House, uow: Uow, stopped: Stopped) -> None:
         uow,
         rest,
         "refused",
-        await uow.sight(),
+        await with_counts(uow, await uow.sight(), rest),
         flaws=(Flaw.CANARY,),
         expires_at=now + timedelta(minutes=house.settings.release_minutes),
         stopped=stopped,

@@ -78,7 +78,9 @@ async def _turn(house: House, plan_id: int | None, made: list[Looked]) -> float 
     try:
         async with house.uow("drip", "drip") as uow:
             await plan_rows.lock_plans(uow.connection, plan_rows.CUTS_LOCK)
-            watch_s = await canary.look(house, uow)
+            watch_s, stopped = await canary.look(house, uow)
+            if stopped:
+                return 0.0  # told as ours, before the next cut is made as its author's
             if gap_s:
                 since_s = await plan_rows.since_last_cut_s(uow.connection)
                 if since_s is not None and since_s < gap_s:

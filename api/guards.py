@@ -6,7 +6,7 @@ it by that hash before it expires, and then each of its cuts is judged once more
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -90,9 +90,9 @@ class Stopped:
 class Begun:
     """What a sweep begins with. `over` are the refused plans that it takes the place of.
 
-    `is_idle`: people are asked already what day it is, and nobody is looked at until they answered
-    or cannot answer any more. `doubted` are the policies whose ruling version nobody has answered
-    for, as they were trusted before.
+    `is_idle`: people are asked already what day it is, and nobody is looked at for a cut until they
+    answered or cannot answer any more. `doubted` are the policies whose ruling version nobody has
+    answered for, as they were trusted before.
     """
 
     sight: Sight
@@ -118,8 +118,10 @@ async def begin(house: House, correlation_id: str, actor: str) -> Begun:
     """
     limits = house.settings.limits
     await kill_switch.follow_file(house)
+    await kill_switch.take_back_left(house, correlation_id, actor)
     async with house.uow(actor, correlation_id) as uow:
         await guard_rows.count_active(uow.connection)
+        await guard_rows.wait_for_news(uow.connection, house.providers, uow.clock.now())
         sight = await uow.sight()
     if Flaw.STALE_FEED in blindness(sight, limits):
         # In rehearsal time jumps ahead of the schedule that asks; in real time it may be back.
@@ -138,8 +140,8 @@ async def begin(house: House, correlation_id: str, actor: str) -> Begun:
             await _close(uow, seen, "overtaken")
             if all(plan.id in {*over, *seen} for plan in plans):
                 await guard_rows.look_again(uow.connection, ("guard", "stale_feed"), now)
-        doubted = await trusted_rules.doubted(uow.connection, now.date(), limits.sweep_floor)
-        await trusted_rules.trust_others(uow.connection, now.date(), doubted)
+        few = limits.sweep_floor
+        doubted = await trusted_rules.trust_undoubted(uow.connection, now.date(), few)
     return Begun(sight, known, over, not known and len(plans) > len(over), doubted)
 
 
@@ -151,6 +153,7 @@ async def plan_cuts(
     begun: Begun | None = None,
     *,
     hasty: int = 0,
+    doubted: Collection[str] = (),
 ) -> Decided | None:
     """Put the cuts of a sweep before the guards; None: there is nothing to decide.
 
@@ -164,6 +167,8 @@ async def plan_cuts(
         begun: with what it began; None: it did not look at everybody, so it takes no other plan's
             place. Plans that nobody can release any more stand against cuts until here.
         hasty: how many of the cuts follow from rules that nobody has answered for.
+        doubted: the policies that were in doubt while they were counted. By those that came into
+            doubt since, some were judged and some not: all of their cuts count.
     """
     if not cuts and (begun is None or (begun.knows_the_day and not begun.over)):
         return None
@@ -175,6 +180,9 @@ async def plan_cuts(
         now = uow.clock.now()
         told = await _told(uow, cuts)
         sight = await with_counts(uow, await uow.sight(), told)
+        now_doubted = await trusted_rules.doubted(uow.connection, now.date(), limits.sweep_floor)
+        since = now_doubted.keys() - set(doubted)
+        hasty += sum(row.policy in since for row in told)
         waiting = await plan_rows.waiting_cuts(uow.connection)
         waits = len(await plan_rows.refused(uow.connection))
         found = to_answer(
@@ -262,8 +270,8 @@ async def release(
         # The two have looked at a calendar.
         await guard_rows.keep_seen(uow.connection, now)
     # They have seen by which rules.
-    names = await plan_rows.policies_of(uow.connection, plan_id)
-    await trusted_rules.trust(uow.connection, now.date(), names)
+    seen = await plan_rows.policies_of(uow.connection, plan_id)
+    await trusted_rules.trust(uow.connection, now.date(), seen)
     await plan_rows.release_plan(uow.connection, plan_id)
     await uow.audit("review.released", subject, data)
     uow.notify("religa_cuts", str(plan_id))
@@ -347,8 +355,10 @@ def cuts_on(rows: Iterable[Looked]) -> dict[str, int]:
     return dict(Counter(row.nas for row in rows if row.is_cut and row.nas))
 
 
-async def with_counts(uow: Uow, sight: Sight, rows: Iterable[Looked]) -> Sight:
-    """The same sight with what is counted for a plan alone.
+async def with_counts(
+    uow: Uow, sight: Sight, rows: Iterable[Looked], at: datetime | None = None
+) -> Sight:
+    """The same sight with what is counted for a plan alone, to be made at an instant or now.
 
     Of a NAS with fewer cuts than every NAS may have nothing need be known.
     """
@@ -356,14 +366,14 @@ async def with_counts(uow: Uow, sight: Sight, rows: Iterable[Looked]) -> Sight:
     names = [nas for nas, cuts in cuts_on(rows).items() if cuts > nas_max(0, limits)]
     return replace(
         sight,
-        weekday_cuts=await usual(uow),
+        weekday_cuts=await usual(uow, at),
         contracts_on=await guard_counts.contracts_on(uow.connection, names),
     )
 
 
-async def usual(uow: Uow) -> tuple[int, ...]:
-    """What sweeps cut on the last days of this weekday."""
-    now = uow.clock.now()
+async def usual(uow: Uow, at: datetime | None = None) -> tuple[int, ...]:
+    """What sweeps cut on the last days of the weekday of an instant, or of today."""
+    now = at or uow.clock.now()
     return await guard_counts.weekday_cuts(
         uow.connection, now, str(zone_of(now)), uow.limits.usual_of
     )

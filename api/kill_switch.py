@@ -26,7 +26,7 @@ from billing.taken_back import take_back
 
 CHANNEL = "religa_switches"
 EVERYTHING = Place("global")
-LOOK_FOR_FILE_EVERY_S = 0.5
+FOLLOW_FILE_EVERY_S = 0.5
 # Payers who are locked together.
 AT_ONCE = 100
 
@@ -84,7 +84,7 @@ async def follow(house: House, stop: asyncio.Event) -> None:
             await follow_file(house)
         except (DatabaseAway, SQLAlchemyError, NotSwitched) as error:
             log.warning("cuts are off by %s alone: %s", house.switch_file.path, error)
-        await wait_for(stop, LOOK_FOR_FILE_EVERY_S)
+        await wait_for(stop, FOLLOW_FILE_EVERY_S)
 
 
 async def follow_file(house: House) -> bool:
@@ -103,15 +103,25 @@ async def follow_file(house: House) -> bool:
     return made.new
 
 
+async def take_back_left(house: House, correlation_id: str, actor: str) -> int:
+    """Take back what is unsent under every switch that is on; how many.
+
+    Whoever put a switch does so at once, and may have died before it was done.
+    """
+    async with house.store.reading() as connection:
+        places = await guard_rows.all_standing(connection)
+    return sum([await take_back_unsent(house, at, correlation_id, actor) for at in places])
+
+
 async def take_back_unsent(house: House, place: Place, correlation_id: str, actor: str) -> int:
     """Take back the cuts under a switch that have reached no line; how many.
 
     After the switch is committed: no cut is decided any more, so that none is missed.
     """
-    async with house.store.writing() as connection:
+    async with house.uow(actor, correlation_id) as uow:
         # A planned cut that was begun before the switch ends first, and is found.
-        await plan_rows.lock_plans(connection, plan_rows.CUTS_LOCK)
-        unsent = await guard_rows.unsent(connection, place)
+        await plan_rows.lock_plans(uow.connection, plan_rows.CUTS_LOCK)
+        unsent = await guard_rows.unsent(uow.connection, place, uow.clock.now())
     taken = 0
     for start in range(0, len(unsent), AT_ONCE):
         batch = unsent[start : start + AT_ONCE]
@@ -130,7 +140,7 @@ async def take_back_unsent(house: House, place: Place, correlation_id: str, acto
 async def _take_back(uow: Uow, item: Unsent) -> bool:
     """Take one back, if it is still unsent; under the account's lock."""
     account = await uow.account(item.subscriber_id)
-    if not await guard_rows.is_unsent(uow.connection, item.contract_id):
+    if not await guard_rows.is_unsent(uow.connection, item.contract_id, uow.clock.now()):
         return False
     try:
         _, facts = take_back(

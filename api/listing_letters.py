@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from html import escape
 
 from api.house import House
-from api.notice_letter import NothingOwed, Written
+from api.notice_letter import NothingOwed, NotNow, Written
 from api.store import letters, listings
 from api.store.notices import Addressee
 from api.store.uow import Uow
@@ -60,6 +60,7 @@ async def write(
     Raises:
         NothingOwed: it was paid, agreed on or disputed meanwhile, or more is owed than was drawn;
             or something stands against listing it.
+        NotNow: nobody is cut now, and so nobody is told of a listing; that passes.
     """
     drawn = await letters.read(uow.connection, letter_id)
     desk = await uow.desk()
@@ -68,6 +69,8 @@ async def write(
     found = await listings.cases(
         uow.connection, desk, house.settings.timezone, contract_ids=[drawn.contract_id]
     )
+    if desk.bars:
+        raise NotNow(f"nobody is cut now: {', '.join(bar.value for bar in desk.bars)}")
     if any(case.situation.held(today) for case in found):
         raise NothingOwed("a hold, a promise, an agreement or another bar stands against it now")
     owed = [

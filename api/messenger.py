@@ -12,7 +12,7 @@ import hmac
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import uuid4
 
@@ -43,6 +43,8 @@ from billing.contact import Cap, Hours, Later, Never, may_contact, order_of
 
 AT_ONCE = 4
 WAITS_S = (10, 60, 300, 900, 3600)
+# What may not be sent while nobody is cut is looked at again by the business clock.
+LATER = timedelta(hours=1)
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +128,11 @@ class Messenger:
                 log.warning("%s failed: %s", claimed.name, error)
                 async with self._uow(correlation_id) as uow:
                     await proving.give_up(uow, claimed, str(error))
+                return
+            except notice_letter.NotNow as error:
+                async with self._uow(correlation_id) as uow:
+                    until = uow.clock.now() + LATER
+                    await queues.wait(uow.connection, claimed.queue, claimed.id, until, str(error))
                 return
             if begun is None:
                 return

@@ -30,6 +30,10 @@ class NothingOwed(Exception):
     """Nothing that the notice lists is unpaid any more."""
 
 
+class NotNow(Exception):
+    """It may be sent, but later: the text says what stands against it."""
+
+
 class Written(NamedTuple):
     """What it says, and the channels of the policy that cuts first, in its order."""
 

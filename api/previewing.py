@@ -21,10 +21,10 @@ from billing.access import Level
 from billing.account import Account
 from billing.cuts import is_hasty
 from billing.guard import Bound, Flaw, Sight, blindness, plan_flaws, sweep_bound
-from billing.ladder import Bar, Verdict, decide
+from billing.ladder import Bar, Verdict
 from billing.payer import Contract, Desk
 from billing.policy import Policy
-from billing.standing import policy_of, situation_of
+from billing.standing import verdict_of
 
 ACCOUNTS = 500
 
@@ -76,7 +76,8 @@ async def preview(
             at = _ahead(at, now)
         sight = await uow.sight()
         next_at = await review_rows.next_after(uow.connection, at or now)
-        doubted = await trusted_rules.doubted(uow.connection, now.date(), limits.sweep_floor)
+        day = (at or now).date()
+        doubted = await trusted_rules.doubted(uow.connection, day, limits.sweep_floor)
     known = guard.knows_the_day(blindness(sight, limits))
     standing = (Bar.KILL_SWITCH,) if sight.switched_off else ()
     while contract_ids is None or contract_ids:
@@ -91,7 +92,7 @@ async def preview(
             hasty += more
             after = payers[-1]
     async with house.uow("review", "preview") as uow:
-        sight = await guards.with_counts(uow, sight, rows)
+        sight = await guards.with_counts(uow, sight, rows, at)
     cuts, on = sum(row.is_cut for row in rows), guards.cuts_on(rows)
     refused = plan_flaws(cuts, 0, sight, limits, on, hasty=hasty)
     most, by = sweep_bound(sight.active, limits, sight.weekday_cuts)
@@ -170,8 +171,7 @@ async def _account(
     knows_the_day: bool,
 ) -> list[Looked]:
     def unchanged(contract: Contract) -> Verdict:
-        situation = situation_of(before, contract, desk)
-        return decide(situation, policy_of(contract, desk), desk.calendar, desk.now)
+        return verdict_of(before, contract, desk)
 
     try:
         after, facts = await judge(uow, before, desk, preview=True, knows_the_day=knows_the_day)

@@ -141,8 +141,10 @@ async def sweep(
         now = uow.clock.now()
         await tell_of_new_rules(uow.connection, now.date(), now)
     begun = await guards.begin(house, correlation_id, actor)
-    if begun.is_idle and contract_ids is None:
-        return ReviewRun(0, 0, (), ())
+    restores_only = begun.is_idle and contract_ids is None
+    if restores_only:
+        async with house.uow(actor, correlation_id) as uow:
+            contract_ids = await review_rows.lowered(uow.connection, now)
     standing = (Bar.KILL_SWITCH,) if begun.sight.switched_off else ()
     going = _Sweep(house, contract_ids, correlation_id, actor, standing, begun)
     batches = _Batches(going)
@@ -157,7 +159,13 @@ async def sweep(
         await together(work, AT_ONCE)
     whole = begun if contract_ids is None else None
     decided = await guards.plan_cuts(
-        house, going.cuts, correlation_id, actor, whole, hasty=going.hasty
+        house,
+        () if restores_only else going.cuts,
+        correlation_id,
+        actor,
+        whole,
+        hasty=going.hasty,
+        doubted=begun.doubted.keys(),
     )
     ran = ReviewRun(going.accounts, going.notices, tuple(going.done), tuple(going.failed))
     if decided is None:

@@ -52,21 +52,20 @@ class SwitchFile:
             return None
         except OSError:
             return Note()
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             said = json.loads(text)
             if isinstance(said, dict):
-                return Note(str(said.get("author", ""))[:500], str(said.get("reason", ""))[:500])
-        return Note(reason=" ".join(text.split())[:500])
+                return Note(_line(said.get("author", "")), _line(said.get("reason", "")))
+        return Note(reason=_line(text))
 
     def put(self, author: str, reason: str) -> None:
         """Switch cuts off here: on the disk before it returns; one that stands stays as it is.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: it cannot be written, as where there is no such directory.
         """
         if self.stands():
             return
-        self.data_dir.mkdir(parents=True, exist_ok=True)
         made = self.path.with_suffix(".new")
         descriptor = os.open(
             made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, stat.S_IRUSR | stat.S_IWUSR
@@ -97,3 +96,9 @@ class SwitchFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _line(said: object) -> str:
+    """One line that a database takes: what anybody put into the file must stop no sweep."""
+    text = str(said).encode("utf-8", "replace").decode()
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:500]

@@ -29,7 +29,12 @@ class _Away(Exception):
 
 
 async def put(settings: Settings, reason: str, name: str) -> int:
-    """Stop every cut; 1 if neither the file nor the database could be told."""
+    """Stop every cut; 1 if neither the file nor the database could be told.
+
+    Raises:
+        Refused: nothing that runs here would look at the file.
+    """
+    _at_home(settings)
     file, written = SwitchFile(settings.data_dir), True
     try:
         file.put(name, reason)
@@ -55,7 +60,12 @@ async def put(settings: Settings, reason: str, name: str) -> int:
 
 
 async def lift(settings: Settings, reason: str, name: str) -> int:
-    """Let cuts go on; 1 if the database could not be told, so that its switch may be on."""
+    """Let cuts go on; 1 if the database could not be told, so that its switch may be on.
+
+    Raises:
+        Refused: no switch is on, or this is not where a server keeps its data.
+    """
+    _at_home(settings)
     file = SwitchFile(settings.data_dir)
     removed = file.lift()
     if removed:
@@ -81,7 +91,12 @@ async def lift(settings: Settings, reason: str, name: str) -> int:
 
 
 async def show(settings: Settings) -> int:
-    """Print the file and the switches that are on; 1 if the database cannot be read."""
+    """Print the file and the switches that are on; 1 if the database cannot be read.
+
+    Raises:
+        Refused: this is not where a server keeps its data.
+    """
+    _at_home(settings)
     file = SwitchFile(settings.data_dir)
     note = file.read()
     told = f"stands ({note.author or '-'}: {note.reason or '-'})" if note else "does not stand"
@@ -106,6 +121,15 @@ async def show(settings: Settings) -> int:
     if not rows:
         typer.echo("no kill switch is on in the database")
     return 0
+
+
+def _at_home(settings: Settings) -> None:
+    """A file in a directory where nobody looks stops nothing, whatever it is called."""
+    if not settings.database_url.get_secret_value() and not embedded.exists(settings.data_dir):
+        raise Refused(
+            f"no server keeps its data in {settings.data_dir.absolute()}: run this where it runs,"
+            " or set RELIGA_DATA_DIR"
+        )
 
 
 @asynccontextmanager

@@ -59,10 +59,6 @@ BOUNDS: Mapping[Law, Bounds] = MappingProxyType(
         Law.ANATEL_632: Bounds(notice_days=15, partial_days=30, rescind_days=30),
     }
 )
-# How long restoring may take at most from when the payment is known: one day (765), 24 hours (632).
-RESTORE_WITHIN_HOURS: Mapping[Law, int | None] = MappingProxyType(
-    {Law.ANATEL_765: 24, Law.ANATEL_632: 24, Law.NONE: None}
-)
 
 
 def refuse_unlawful(law: Law, notice_days: int, steps: Sequence[Step]) -> None:

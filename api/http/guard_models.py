@@ -241,7 +241,9 @@ class BooksAnswer(BaseModel):
     at: datetime
     actor: str
     differences: int
-    told: list[str] = Field(description="the first of them")
+    told: list[str] | None = Field(
+        description="the first of them; null for who may not read what anyone owes"
+    )
 
 
 class GuardsAnswer(BaseModel):

@@ -83,7 +83,7 @@ async def read_guards(
             at=books.at.astimezone(zone),
             actor=books.actor,
             differences=books.differences,
-            told=list(books.told),
+            told=list(books.told) if caller.may(Permission.READ_DEBT) else None,
         ),
         clock_seen_at=sight.seen_at and sight.seen_at.astimezone(zone),
         feeds=[
@@ -101,11 +101,18 @@ async def read_guards(
 @router.put(
     "/guards/feeds/{provider}/retirement",
     summary="Wait no more for the news of a payment provider that is used no more",
-    description="Should it be heard of again, it counts again.",
-    responses=responses(404),
+    description="Not one that this server asks. Should it be heard of again, it counts again.",
+    responses=responses(404, 409),
     status_code=204,
 )
 async def retire_feed(provider: Provider, body: RetireFeed, caller: Releasing) -> None:
+    if provider in caller.house.providers:
+        raise conflict(
+            "feed-in-use",
+            "This server asks that payment provider",
+            f"what {provider} does not answer is not known, so nobody is cut; see that it answers,"
+            " or take it out of the settings first",
+        )
     async with caller.uow() as uow:
         if not await guard_rows.retire(uow.connection, provider, uow.clock.now()):
             raise Problem(

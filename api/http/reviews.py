@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy import ColumnElement, and_, case, literal_column, or_, select
+from sqlalchemy import ColumnElement, Integer, and_, literal_column, or_, select
 
 from api import drip, guards, previewing, review
 from api.explain import reason_text
@@ -37,6 +37,7 @@ from api.previewing import NotAhead
 from api.sentences import Lang
 from api.store import listing, plan_rows
 from api.store.guard_tables import review_plans, review_rows
+from api.store.levels import SEVERITY
 from api.store.uow import Uow
 
 router = APIRouter(tags=["reviews"], responses=responses(401, 403, 422, 503))
@@ -215,16 +216,10 @@ async def release(
 _PLAN = [c for c in review_plans.c if c.name not in ("totals", "made_wall", "correlation_id")]
 
 
-def _severity(column: ColumnElement[str]) -> ColumnElement[int]:
-    return case(
-        (column == "full", literal_column("0")),
-        (column == "reduced", literal_column("1")),
-        (column == "walled", literal_column("2")),
-        else_=literal_column("3"),
-    )
-
-
-_BEFORE, _AFTER = _severity(review_rows.c.before), _severity(review_rows.c.after)
+_BEFORE, _AFTER = (
+    literal_column(SEVERITY.format(name), Integer)
+    for name in ("review_rows.before", "review_rows.after")
+)
 _PAUSED = review_rows.c.reason == "paused"
 _CHANGES: dict[str, ColumnElement[bool]] = {
     "cut": and_(_AFTER > _BEFORE, ~_PAUSED),

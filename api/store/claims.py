@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.levels import SEVERITY
 from api.store.rates import RATES
 from api.store.silence import STALE
 from billing.access import Access, Level, Rates
@@ -78,11 +79,10 @@ class Action:
     answered_wall: datetime | None
 
 
-_SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
 # Not known what the line is at: perhaps the worst, so that whatever comes may be a restore.
 # The quota alone makes a line better where the level stays and nothing is used up any more.
 _RESTORES = f"""
-({_SEVERITY.format("c.level")} < {_SEVERITY.format("s.applied_level")}
+({SEVERITY.format("c.level")} < {SEVERITY.format("s.applied_level")}
  or (c.level = s.applied_level and c.quota_spent_until is null))
 """
 
@@ -124,7 +124,7 @@ _UNWANTED = f"(c.ended_on is not null or {_IS_SURPLUS})"
 
 # The line gets worse for debt; the customer's own suspension is no cut.
 _IS_CUT = f"""
-({_SEVERITY.format("c.level")} > {_SEVERITY.format("coalesce(s.applied_level, 'full')")}
+({SEVERITY.format("c.level")} > {SEVERITY.format("coalesce(s.applied_level, 'full')")}
  and c.reason <> 'paused')
 """
 # A cut that a kill switch stops is not sent, whatever was decided; the line stays as it is.

@@ -84,6 +84,11 @@ def running(data_dir: Path) -> bool:
     return _alive(_pgdata(data_dir))
 
 
+def exists(data_dir: Path) -> bool:
+    """Whether a server was ever brought up here."""
+    return _pgdata(data_dir).exists()
+
+
 def _pgdata(data_dir: Path) -> Path:
     return data_dir.resolve() / "postgres"
 

@@ -13,8 +13,6 @@ from api.store.guard_tables import payment_feeds
 from api.store.staff_tables import facts
 from billing.guard import STANDING, WINDOW, Sight
 
-SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
-
 STANDING_SQL = f"'{{{','.join(sorted(STANDING))}}}'::text[]"
 
 # Whether the switch of contract `c`, or of the NAS of its lines, is on. Of a contract without an
@@ -79,6 +77,9 @@ select id from kill_switches
    and nas_id is not distinct from :nas_id and contract_id is not distinct from :contract_id
 """
 _STANDS, _STANDING = text(_STANDS_THERE), text(f"{_STANDS_THERE} for update")
+_ALL_STANDING = text(
+    "select scope, nas_id, contract_id from kill_switches where lifted_at is null order by id"
+)
 _PUT = text("""
 insert into kill_switches (scope, nas_id, contract_id, author, reason, put_at, put_wall)
 values (:scope, :nas_id, :contract_id, :author, :reason, :put_at, clock_timestamp())
@@ -92,7 +93,8 @@ update kill_switches
 """)
 
 # Cuts that were decided and have reached no line: not told to any session, nor taken at a dial.
-# One whose customer was not on line to be told counts as made after a minute.
+# One whose customer was not on line to be told counts as made after a minute, by either clock: in
+# rehearsal days pass in none of ours.
 _UNSENT_CUTS = """
 select c.id as contract_id, c.subscriber_id, k.rungs_before
   from contracts c
@@ -100,7 +102,8 @@ select c.id as contract_id, c.subscriber_id, k.rungs_before
  where c.ended_on is null and {}
    and not exists (
      select from sessions s where s.contract_id = c.id and s.applied_generation >= c.generation)
-   and (k.at_wall > clock_timestamp() - interval '1 minute' or exists (
+   and (k.at_wall > clock_timestamp() - interval '1 minute'
+        and k.at > cast(:now as timestamptz) - interval '1 minute' or exists (
      select from sessions s where s.contract_id = c.id and s.stopped_at is null))
  order by k.at_wall desc
 """
@@ -172,6 +175,22 @@ async def hear(connection: AsyncConnection, provider: str, now: datetime) -> Non
     )
 
 
+async def wait_for_news(
+    connection: AsyncConnection, providers: Collection[str], now: datetime
+) -> None:
+    """These providers are asked from now on: one that never answers is silent since then."""
+    for provider in sorted(providers):
+        statement = insert(payment_feeds).values(provider=provider, heard_at=now, heard_wall=wall())
+        anew = {"heard_at": now, "heard_wall": wall(), "retired_at": None}
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["provider"],
+                set_=anew,
+                where=payment_feeds.c.retired_at.is_not(None),
+            )
+        )
+
+
 async def retire(connection: AsyncConnection, provider: str, now: datetime) -> bool:
     """Nobody waits for this provider any more; False: it was never heard of, or is retired."""
     done = await connection.execute(
@@ -192,6 +211,11 @@ async def standing(connection: AsyncConnection, place: Place) -> int | None:
     """The id of the switch that is on there, locked; None: none is."""
     found = (await connection.execute(_STANDING, place._asdict())).one_or_none()
     return None if found is None else int(found.id)
+
+
+async def all_standing(connection: AsyncConnection) -> list[Place]:
+    """Where a switch is on."""
+    return [Place(*row) for row in await connection.execute(_ALL_STANDING)]
 
 
 async def stands(connection: AsyncConnection, place: Place) -> bool:
@@ -215,13 +239,13 @@ async def lift(
     await connection.execute(_LIFT, asked)
 
 
-async def unsent(connection: AsyncConnection, place: Place) -> list[Unsent]:
+async def unsent(connection: AsyncConnection, place: Place, now: datetime) -> list[Unsent]:
     """The cuts under a switch that have reached no line, the newest first."""
-    rows = await connection.execute(_UNSENT, place._asdict())
+    rows = await connection.execute(_UNSENT, {**place._asdict(), "now": now})
     return [Unsent(*row) for row in rows]
 
 
-async def is_unsent(connection: AsyncConnection, contract_id: int) -> bool:
+async def is_unsent(connection: AsyncConnection, contract_id: int, now: datetime) -> bool:
     """Whether this contract's last decision is a cut that has reached no line."""
-    found = await connection.execute(_IS_UNSENT, {"contract_id": contract_id})
+    found = await connection.execute(_IS_UNSENT, {"contract_id": contract_id, "now": now})
     return found.first() is not None

@@ -7,7 +7,6 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 _SCRIPTS = Path(__file__).parents[1] / "migrations"
@@ -36,11 +35,6 @@ def current(url: str) -> str | None:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     with engine.connect() as connection:
         return _revision(connection)
-
-
-async def up_to_date(connection: AsyncConnection) -> bool:
-    """Whether the database is at the revision of this program."""
-    return await connection.run_sync(_revision) == head()
 
 
 def _revision(connection: Connection) -> str | None:

@@ -53,7 +53,7 @@ _LOOK_NOW = text("update contracts set review_on = :now where id = :contract_id"
 _READ_ROW = text(
     "select * from review_rows where plan_id = :plan_id and contract_id = :contract_id"
 )
-_POLICIES = text("select distinct policy from review_rows where plan_id = :plan_id")
+_POLICIES = text("select distinct policy, policy_version from review_rows where plan_id = :plan_id")
 _MARK_ROW = text("""
 update review_rows set state = :state, outcome = :outcome
  where plan_id = :plan_id and contract_id = :contract_id
@@ -156,9 +156,10 @@ async def read_row(connection: AsyncConnection, plan_id: int, contract_id: int) 
     return (await connection.execute(_READ_ROW, asked)).one()
 
 
-async def policies_of(connection: AsyncConnection, plan_id: int) -> list[str]:
-    """By which policies a plan cuts."""
-    return list((await connection.scalars(_POLICIES, {"plan_id": plan_id})).all())
+async def policies_of(connection: AsyncConnection, plan_id: int) -> set[tuple[str, int]]:
+    """By which policies a plan cuts, each with its version."""
+    rows = await connection.execute(_POLICIES, {"plan_id": plan_id})
+    return {(row.policy, row.policy_version) for row in rows}
 
 
 async def mark_row(connection: AsyncConnection, cut: NextCut, state: str, outcome: str) -> None:

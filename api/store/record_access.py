@@ -7,8 +7,8 @@ from sqlalchemy import bindparam, insert, text, update
 from api.store import holidays, situations
 from api.store.access_tables import access_decisions
 from api.store.customer_tables import contracts
-from api.store.guard_rows import SEVERITY
 from api.store.ladder_tables import contract_stages
+from api.store.levels import SEVERITY
 from api.store.pen import Pen
 from api.store.rungs import write_rungs
 from billing.access import Level

@@ -50,6 +50,7 @@ select c.id as contract_id, c.subscriber_id, c.policy, c.reason, c.review_on, o.
 """
 _PAYERS_DUE, _PAYERS_ASKED = (text(_PAYERS.format(wanted)) for wanted in (_DUE, _ASKED))
 _CONTRACTS_DUE, _CONTRACTS_ASKED = (text(_CONTRACTS.format(wanted)) for wanted in (_DUE, _ASKED))
+_LOWERED = text(f"select c.id from contracts c where c.level <> 'full' and {_DUE}")  # noqa: S608
 _NEXT_AFTER = text("select min(review_on) from contracts where review_on > :instant")
 
 # In one order, so that two who lock many never wait for each other in a circle.
@@ -104,6 +105,11 @@ async def payers(
     else:
         found = await connection.execute(_PAYERS_ASKED, wanted | {"asked": asked})
     return found.scalars().all()
+
+
+async def lowered(connection: AsyncConnection, now: datetime) -> Sequence[int]:
+    """The contracts that are due for a look and could only be restored by it, or cut further."""
+    return (await connection.execute(_LOWERED, {"now": now})).scalars().all()
 
 
 async def next_after(connection: AsyncConnection, instant: datetime) -> datetime | None:

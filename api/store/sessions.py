@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store.levels import SEVERITY
 from api.store.silence import STALE
 
 _OF_CONTRACT = text(f"""
@@ -20,7 +21,6 @@ select s.id, n.name as nas, host(s.ipv4) as ipv4, s.applied_generation as genera
  order by s.id
 """)  # noqa: S608 -- no text but our own constants
 
-_SEVERITY = "case {} when 'full' then 0 when 'reduced' then 1 when 'walled' then 2 else 3 end"
 
 # A restore starts with the payment notice that caused it, where one did; else with the decision.
 # It is applied by a CoA that was acknowledged, or by a line that dialled and was granted it.
@@ -35,7 +35,7 @@ with arrived as (
       on p.contract_id = d.contract_id and p.generation = d.generation - 1
     left join arrived a on a.correlation_id = d.correlation_id
    where d.decided_wall > clock_timestamp() - interval '1 day'
-     and {_SEVERITY.format("d.level")} < {_SEVERITY.format("coalesce(p.level, 'full')")}
+     and {SEVERITY.format("d.level")} < {SEVERITY.format("coalesce(p.level, 'full')")}
 ), told as (
   select contract_id, generation, max(answered_wall) as answered_wall from network_actions
    where kind = 'coa' and outcome = 'ack' group by contract_id, generation

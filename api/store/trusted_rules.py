@@ -4,7 +4,7 @@ One row holds each policy's document. A version of few contracts is trusted as i
 policy that is new.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 
 from sqlalchemy import bindparam, select, text
@@ -21,6 +21,7 @@ _FOLLOWERS = text("""
 select policy, count(*) as contracts from contracts
  where ended_on is null and policy = any(cast(:names as text[])) group by policy
 """)
+_TAKE_LOCK = text("select pg_advisory_xact_lock(hashtextextended('trusted_rules', 0))")
 _KEEP = text("""
 insert into facts (name, value) values (:name, :value)
 on conflict (name) do update set value = excluded.value
@@ -35,8 +36,27 @@ async def doubted(connection: AsyncConnection, today: date, few: int) -> dict[st
         today: the local day.
         few: so many contracts may follow another version without anybody's answer.
     """
-    known = await _read(connection)
+    return await _in_doubt(
+        connection, await _read(connection), await policies_on(connection, today), few
+    )
+
+
+async def trust_undoubted(connection: AsyncConnection, today: date, few: int) -> dict[str, Policy]:
+    """The same; nobody needs to answer for the others, so that those are trusted from now on."""
+    known = await _lock(connection)
     ruling = await policies_on(connection, today)
+    found = await _in_doubt(connection, known, ruling, few)
+    others = {name: rules for name, rules in ruling.items() if name not in found}
+    await _keep(connection, known, others)
+    return found
+
+
+async def _in_doubt(
+    connection: AsyncConnection,
+    known: dict[str, dict[str, object]],
+    ruling: Mapping[str, Policy],
+    few: int,
+) -> dict[str, Policy]:
     changed = {
         name: rules for name, rules in ruling.items() if known.get(name) != policy.document(rules)
     }
@@ -51,18 +71,14 @@ async def doubted(connection: AsyncConnection, today: date, few: int) -> dict[st
     }
 
 
-async def trust(connection: AsyncConnection, today: date, names: Collection[str]) -> None:
-    """Somebody answered for these policies as they rule today."""
+async def trust(
+    connection: AsyncConnection, today: date, seen: Collection[tuple[str, int]]
+) -> None:
+    """Somebody answered for these versions of policies; one that rules no more says nothing."""
+    known = await _lock(connection)
     ruling = await policies_on(connection, today)
-    known = await _read(connection)
-    await _keep(connection, known, {name: ruling[name] for name in names if name in ruling})
-
-
-async def trust_others(connection: AsyncConnection, today: date, in_doubt: Collection[str]) -> None:
-    """Nobody needs to answer for the policies that are not in doubt."""
-    ruling = await policies_on(connection, today)
-    known = await _read(connection)
-    await _keep(connection, known, {name: ruling[name] for name in ruling.keys() - set(in_doubt)})
+    answered = {name: rules for name, rules in ruling.items() if (name, rules.version) in seen}
+    await _keep(connection, known, answered)
 
 
 async def _keep(
@@ -73,6 +89,12 @@ async def _keep(
     value = known | {name: policy.document(rules) for name, rules in trusted.items()}
     if value != known:
         await connection.execute(_KEEP, {"name": _NAME, "value": value})
+
+
+async def _lock(connection: AsyncConnection) -> dict[str, dict[str, object]]:
+    """What is trusted, which nobody else changes until the commit."""
+    await connection.execute(_TAKE_LOCK)
+    return await _read(connection)
 
 
 async def _read(connection: AsyncConnection) -> dict[str, dict[str, object]]:

@@ -63,6 +63,9 @@ async def test_three_times_what_this_weekday_usually_has(scene: Late) -> None:
     await _swept(scene, 9, 1)
     found = await preview(scene.house, None)
     assert (found.flaws, found.cuts_max, found.cuts_max_by) == (("too_many",), 3, "usual")
+    # A look ahead to Tuesday knows that it is none of them.
+    ahead = await preview(scene.house, None, WALLED_AT + timedelta(days=1))
+    assert (ahead.cuts_max, ahead.cuts_max_by) == (6, "share")
     assert (await scene.run()).flaws == ("too_many",)
     plan = await scene.plan()
     assert (plan["cuts"], plan["cuts_max"], plan["cuts_max_by"]) == (6, 3, "usual")

@@ -166,7 +166,14 @@ async def test_restores_pass_every_guard(small: Late) -> None:
     began = datetime.now(UTC)
     await small.pay(0)
     assert await small.levels() == ["full", "walled"]
-    # One that a sweep finds, in the same sweep whose cuts are refused.
+    # One that a sweep finds, in the same sweep whose cuts are refused; its cut was made long ago.
+    await small.change(
+        "insert into sessions (unique_id, acct_session_id, username, contract_id, nas_id,"
+        " nas_address, started_at, updated_at, received_at, stopped_at, applied_generation)"
+        " select '\\x00', 's', 'n', :id, :nas, '127.0.0.1', now(), now(), now(), now(), 9",
+        id=small.debtors[1].contract_id,
+        nas=await add_nas(small.house, "bng-1"),
+    )
     await small.change("update invoices set amount_cents = 0, state = 'void' where id = :id",
                        id=small.invoice_ids[1])  # fmt: skip
     await small.change("update contracts set review_on = :on", on=WALLED_AT)
@@ -203,6 +210,34 @@ async def test_a_clock_put_right_leaves_nothing_behind(small: Late) -> None:
     assert await small.levels() == ["full"] * 2
     assert len((await small.run()).changes) == 2
     assert [row["state"] for row in await rows(small.house, review_plans)] == ["expired", "done"]
+
+
+async def test_while_people_are_asked_for_the_day_a_line_is_restored_and_none_is_cut(
+    small: Late,
+) -> None:
+    await small.to_the_eve()
+    await small.change(
+        "insert into holds (contract_id, author, reason, placed_at, expires_at)"
+        " values (:id, 'ana', 'x', :at, cast(:at as timestamptz) + interval '1 hour')",
+        id=small.debtors[1].contract_id,
+        at=WALLED_AT,
+    )
+    await move_clock(small.house, WALLED_AT)
+    assert len((await small.run()).changes) == 1
+    await small.set_fact("clock", WALLED_AT + timedelta(days=40))
+    assert (await small.run()).flaws == ("clock_ahead",)
+    asked = len(await rows(small.house, review_plans))
+    # What the first one owed is void, by a way that tells nobody.
+    first = small.debtors[0]
+    await small.change("update invoices set amount_cents = 0, state = 'void' where id = :id",
+                       id=small.invoice_ids[0])  # fmt: skip
+    await small.change("update contracts set review_on = :on", on=WALLED_AT)
+    ran = await small.run()
+    assert [(change.contract_id, change.after) for change in ran.changes] == [
+        (first.contract_id, "full")
+    ]
+    assert await small.levels() == ["full"] * 2
+    assert len(await rows(small.house, review_plans)) == asked
 
 
 async def test_people_are_asked_for_the_day_with_nobody_to_cut(small: Late) -> None:

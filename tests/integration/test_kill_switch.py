@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from api import kill_switch
 from api.enforce import Enforcer
 from api.operators import Role
 from api.store.customer_tables import contracts
@@ -17,9 +19,9 @@ from radius.client import DynauthClient
 from radius.dynauth import Timers
 from tests.support.dae import Dae, dae
 from tests.support.database import add_nas
-from tests.support.debtors import audited, rows
+from tests.support.debtors import audited, move_clock, rows
 from tests.support.http_face import Face, open_face
-from tests.support.late_payers import Late, late
+from tests.support.late_payers import WALLED_AT, Late, late
 
 pytestmark = pytest.mark.anyio
 
@@ -218,3 +220,26 @@ async def _pages(client: httpx.AsyncClient, url: str, made: Late) -> None:
     ):
         found = (await client.get(f"{url}/rows", params=filters)).json()["items"]
         assert len(found) == many, filters
+
+
+async def test_what_a_switch_left_behind_is_taken_back_by_the_next_sweep(lines: Late) -> None:
+    await lines.at_the_cut()
+    async with dae(lambda heard, times: None) as nas:
+        await _dial(lines, nas)
+        assert len((await lines.run()).changes) == COUNT
+        # Whoever put it died before the cuts that reached no line were taken back.
+        async with lines.house.uow("chefe", "switch") as uow:
+            await kill_switch.put(uow, kill_switch.EVERYTHING, "pagamentos não chegaram")
+        await lines.run()
+    assert await lines.levels() == ["full"] * COUNT
+    assert len(await audited(lines.house, "cut.taken_back")) == COUNT
+
+
+async def test_a_switch_put_days_later_restores_nobody_who_was_off_line(lines: Late) -> None:
+    await lines.at_the_cut()
+    assert len((await lines.run()).changes) == COUNT
+    await move_clock(lines.house, WALLED_AT + timedelta(days=7))
+    async with lines.house.uow("chefe", "switch") as uow:
+        await kill_switch.put(uow, kill_switch.EVERYTHING, "pagamentos não chegaram")
+    assert await kill_switch.take_back_unsent(lines.house, kill_switch.EVERYTHING, "c", "a") == 0
+    assert await lines.levels() == ["reduced"] * COUNT

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import insert, update
 
-from api import listings
+from api import kill_switch, listings
 from api.house import House
 from api.messenger import Messenger
 from api.operators import Role
@@ -24,6 +24,7 @@ from api.store import listings as listing_rows
 from api.store.credit_tables import listing_letters
 from api.store.credit_tables import listings as listing_table
 from api.store.customer_tables import contracts, subscribers
+from api.store.guard_rows import Place
 from api.store.outbox_tables import contact_preferences, deliveries
 from api.store.policies import ensure_policies
 from billing.listing import ListingRules
@@ -199,6 +200,22 @@ async def test_paid_before_the_next_channel_nobody_is_told(scene: Scene) -> None
     assert scene.sms.asked == {}
     (told,) = await audited(scene.house, "listing.letter_failed")
     assert told["data"]["letter_id"] == letter["id"]
+
+
+async def test_while_nobody_is_cut_a_letter_waits_and_is_not_lost(scene: Scene) -> None:
+    await scene.follow("order")
+    assert (await scene.look()).letters == 1
+    async with scene.house.uow("ana", "switch") as uow:
+        await kill_switch.put(uow, Place("global"), "pagamentos não chegaram")
+    await scene.drain()
+    letter = await scene.letter()
+    assert (letter["state"], letter["last_error"]) == ("drawn", "nobody is cut now: kill_switch")
+    assert letter["wait_until"] == NOW + timedelta(hours=1)
+    async with scene.house.uow("ana", "lift") as uow:
+        await kill_switch.lift(uow, Place("global"), "voltaram")
+    await move_clock(scene.house, NOW + timedelta(hours=1))
+    await scene.drain()
+    assert (await scene.letter())["state"] == "proven"
 
 
 class _Still:

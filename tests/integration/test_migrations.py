@@ -10,7 +10,6 @@ import pytest
 from alembic import command
 
 from api.store import migrate, revision
-from api.store.uow import Store
 from tests.support.database import Cluster, libpq
 
 ROOT = Path(__file__).parents[2]
@@ -49,15 +48,6 @@ def test_several_at_once_migrate_once(empty_url: str) -> None:
     running = [subprocess.Popen(command_line, cwd=ROOT) for _ in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     assert migrate.current(empty_url) == migrate.head()
-
-
-@pytest.mark.anyio
-async def test_a_database_knows_whether_it_is_up_to_date(database_url: str, empty_url: str) -> None:
-    for url, expected in ((database_url, True), (empty_url, False)):
-        store = Store(url)
-        async with store.reading() as connection:
-            assert await migrate.up_to_date(connection) is expected
-        await store.close()
 
 
 def test_the_newest_revision_is_known_without_alembic_too() -> None:

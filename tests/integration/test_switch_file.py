@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from api import kill_switch, switching
 from api.enforce import Enforcer
+from api.failures import Refused
 from api.operators import Role
 from api.store import guard_rows
 from api.store.guard_tables import kill_switches
@@ -177,6 +178,10 @@ async def test_the_command_writes_both_and_without_a_database_the_file(
 
 def test_what_a_file_says_of_itself(tmp_path: Path) -> None:
     file = SwitchFile(tmp_path / "var")
+    # Where nobody has a directory, nobody looks for a file.
+    with pytest.raises(FileNotFoundError):
+        file.put("ana", "a")
+    file.data_dir.mkdir()
     assert (file.stands(), file.read(), file.lift()) == (False, None, False)
     file.put("ana", "a")
     file.put("bia", "b")
@@ -184,7 +189,16 @@ def test_what_a_file_says_of_itself(tmp_path: Path) -> None:
     assert said is not None
     assert (said.author, said.reason) == ("ana", "a")
     assert [path.name for path in file.data_dir.iterdir()] == [NAME]
-    for text, reason in (("", ""), ("parem\n tudo", "parem tudo"), ("{", "{"), ("[1]", "[1]")):
+    for text, reason in (
+        ("", ""),
+        ("parem\n tudo", "parem tudo"),
+        ("{", "{"),
+        ("[1]", "[1]"),
+        # What a database takes in no text, and what no reader of JSON follows.
+        ("pa\0rem", "pa rem"),
+        ('{"reason": "\\u0000 parem \\ud800"}', "parem ?"),
+        ("[" * 4096, "[" * 500),
+    ):
         file.path.write_text(text)
         said = file.read()
         assert said is not None
@@ -196,3 +210,15 @@ def test_what_a_file_says_of_itself(tmp_path: Path) -> None:
     file.path.rmdir()
     file.path.symlink_to(file.path)
     assert file.stands()
+
+
+async def test_the_command_is_refused_where_no_server_keeps_its_data(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    for command in (
+        switching.put(settings, "parem", "ana"),
+        switching.lift(settings, "feito", "ana"),
+        switching.show(settings),
+    ):
+        with pytest.raises(Refused, match="no server keeps its data in "):
+            await command
+    assert not SwitchFile(tmp_path).stands()
