@@ -45,6 +45,7 @@ AT_ONCE = 4
 WAITS_S = (10, 60, 300, 900, 3600)
 # What may not be sent while nobody is cut is looked at again by the business clock.
 LATER = timedelta(hours=1)
+BACK_FOR = timedelta(days=30)
 
 log = logging.getLogger(__name__)
 
@@ -165,6 +166,10 @@ class Messenger:
             running = None
         used = {item.channel for item in tried}
         left = [running.channel] if running else [c for c in addresses if c not in used]
+        if len(left) > 1:
+            # An address that letters came back from is the last that is tried for a while.
+            dead = await deliveries.came_back(uow.connection, claimed.subscriber_id, now - BACK_FOR)
+            left.sort(key=lambda name: (name, addresses[name]) in dead)
         answer = may_contact(
             paper.kind,
             left,

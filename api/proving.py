@@ -12,7 +12,7 @@ from api.store import deliveries, letters, notices, queues
 from api.store.access_tables import notices as notice_rows
 from api.store.deliveries import Delivery
 from api.store.outbox_tables import messages
-from api.store.queues import LETTERS, MESSAGES, NOTICES, Claimed
+from api.store.queues import LETTERS, NOTICES, Claimed
 from api.store.uow import Uow
 from billing.account import prove_notice, review, unprove_notice
 
@@ -58,15 +58,15 @@ async def _prove(uow: Uow, delivery: Delivery, via: str, at: datetime) -> None:
     else:
         await uow.connection.execute(
             update(messages)
-            .where(messages.c.id == delivery.of.id, MESSAGES.open)
-            .values(state="proven", proven_at=at, wait_until=None, last_error=None)
+            .where(messages.c.id == delivery.of.id, messages.c.state != "proven")
+            .values(state="proven", proven_at=at, failed_at=None, wait_until=None, last_error=None)
         )
 
 
 async def _prove_notice(uow: Uow, delivery: Delivery, via: str, at: datetime) -> None:
     notice = delivery.of
     before = await uow.account(notice.subscriber_id)
-    if not await queues.is_open(uow.connection, NOTICES, notice.id):
+    if not await queues.may_be_proven(uow.connection, NOTICES, notice.id):
         return
     if all(drawn.id != notice.id for drawn in before.notices):
         await give_up(uow, notice, PAID_MEANWHILE)

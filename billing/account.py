@@ -173,15 +173,17 @@ def prove_notice(
 ) -> tuple[Account, tuple[Fact, ...]]:
     """A channel confirmed delivery at `proven_at`. The first proof stands; a repeat is nothing new.
 
+    What was given up counts too once it is confirmed: a receipt comes late, and the person has it.
+
     Raises:
-        Refused: no such notice, or it was given up.
+        Refused: no such notice.
     """
     notice = next((item for item in account.notices if item.id == notice_id), None)
-    if notice is None or notice.failed_at is not None:
+    if notice is None:
         raise Refused(f"notice {notice_id} does not wait for delivery; draw the one that is due")
     if notice.proven_at is not None:
         return look(account, desk, [])
-    proven = replace(notice, proven_at=proven_at)
+    proven = replace(notice, proven_at=proven_at, failed_at=None)
     notices = tuple(proven if item is notice else item for item in account.notices)
     facts: list[Fact] = [NoticeProven(notice_id, proven_at)]
     return look(replace(account, notices=notices), desk, facts)

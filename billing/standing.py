@@ -33,6 +33,11 @@ from billing.policy import Policy, PolicyError, Scope
 from billing.quota import spent_until
 from billing.stage import Stage
 
+# A notice that could not be proven is drawn anew the next day, and after so many of an invoice once
+# a week: some of them were read, and nobody is written to every day (CDC art. 42).
+DAILY_TRIES = 3
+SELDOM = timedelta(days=7)
+
 
 def situation_of(account: Account, contract: Contract, desk: Desk) -> Situation:
     """What the ladder needs to know of one contract.
@@ -248,12 +253,14 @@ def _notice_due_on(account: Account, contract: Contract, desk: Desk) -> date | N
     days: list[date] = []
     for invoice in unpaid_invoices(account, contract):
         if invoice.id not in covered:
-            failed = (
-                item.failed_at.astimezone(zone).date() + ONE_DAY
+            failed = [
+                item.failed_at.astimezone(zone).date()
                 for item in account.notices
                 if item.failed_at is not None and invoice.id in covered_by(account, item)
-            )
-            days.append(max([notice_from(invoice.due_on, policy, desk.calendar), *failed]))
+            ]
+            again = ONE_DAY if len(failed) < DAILY_TRIES else SELDOM
+            tried = [day + again for day in failed]
+            days.append(max([notice_from(invoice.due_on, policy, desk.calendar), *tried]))
     return min(days, default=None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,14 @@ from api.store.queues import QUEUES, Claimed
 
 # Seven local days, and the change of the clocks.
 _CAPPED = timedelta(days=8)
+_CAME_BACK = text("""
+select channel, address from (
+  select distinct on (channel, address) channel, address, state from deliveries
+   where subscriber_id = :subscriber_id and started_at > :since
+     and state not in ('sending', 'accepted')
+   order by channel, address, id desc) as last
+ where state = 'bounced'
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,14 @@ async def change(connection: AsyncConnection, delivery_id: int, **values: object
     await connection.execute(
         update(deliveries).where(deliveries.c.id == delivery_id).values(**values)
     )
+
+
+async def came_back(
+    connection: AsyncConnection, subscriber_id: int, since: datetime
+) -> set[tuple[str, str]]:
+    """Channel and address of a person whose last attempt came back, if that was not long ago."""
+    found = await connection.execute(_CAME_BACK, {"subscriber_id": subscriber_id, "since": since})
+    return {(row.channel, row.address) for row in found}
 
 
 async def sent_at(connection: AsyncConnection, subject: Claimed, now: datetime) -> list[datetime]:

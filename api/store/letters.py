@@ -55,7 +55,7 @@ async def prove(
     message_id: str,
     content_sha256: bytes,
 ) -> bool:
-    """What was sent, and where to; False: it does not wait any more."""
+    """What was sent, and where to; False: it is proven already."""
     values = {
         "state": "proven",
         "proven_at": at,
@@ -63,10 +63,13 @@ async def prove(
         "address": address,
         "message_id": message_id,
         "content_sha256": content_sha256,
+        "failed_at": None,
         "wait_until": None,
         "last_error": None,
     }
-    return await _change(connection, _drawn(letter_id), values)
+    # One that was given up counts too: the word that it was delivered comes late.
+    unproven = (listing_letters.c.id == letter_id) & (listing_letters.c.state != "proven")
+    return await _change(connection, unproven, values)
 
 
 async def unprove(connection: AsyncConnection, letter_id: int, message_id: str) -> bool:

@@ -104,6 +104,12 @@ async def is_open(connection: AsyncConnection, queue: Queue, row_id: int) -> boo
     return state == queue.waiting
 
 
+async def may_be_proven(connection: AsyncConnection, queue: Queue, row_id: int) -> bool:
+    """Whether a confirmation is news of it: it waits, or was given up. Ask as for `is_open`."""
+    state = await connection.scalar(select(queue.table.c.state).where(queue.table.c.id == row_id))
+    return state in (queue.waiting, "failed")
+
+
 async def retry(
     connection: AsyncConnection, queue: Queue, row_id: int, after_s: float, why: str
 ) -> None:

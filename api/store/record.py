@@ -86,7 +86,15 @@ async def _notice_drawn(pen: Pen, notice: Notice) -> None:
 
 
 async def _notice_proven(pen: Pen, fact: NoticeProven) -> None:
-    proof = {"which": fact.notice_id, "state": "proven", "proven_at": fact.proven_at}
+    # It may have been given up: the word that it was delivered comes late.
+    proof = {
+        "which": fact.notice_id,
+        "state": "proven",
+        "proven_at": fact.proven_at,
+        "failed_at": None,
+        "wait_until": None,
+        "last_error": None,
+    }
     await pen.connection.execute(_UPDATE_NOTICE, proof)
     pen.tell("notice.proven", f"notice:{fact.notice_id}", proven_at=fact.proven_at.isoformat())
 

@@ -24,6 +24,7 @@ from api.store.access_tables import notices
 from api.store.customer_tables import contracts, subscribers
 from api.store.outbox_tables import consents, contact_preferences, deliveries
 from api.store.policies import ensure_policies
+from api.verify import verify
 from tests.support.adapter import SECRET, Adapter, adapter, bounce, receipt_headers
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.debtors import audited, issue, move_clock, rows
@@ -309,6 +310,60 @@ async def test_without_a_receipt_in_its_time_the_next_channel_is_tried(
     await scene.tell("delivered")
     assert (await scene.notice())["channel"] == "email"
     assert len(await audited(scene.house, "notice.proven")) == 1
+
+
+async def test_a_receipt_after_all_was_given_up_proves_it_from_then_on(scene: Scene) -> None:
+    await scene.owe("text")
+    await scene.draw()
+    await scene.drain()
+    await move_clock(scene.house, NOTICE_AT + timedelta(hours=4))
+    await scene.drain()
+    assert (await scene.notice())["state"] == "failed"
+    late = NOTICE_AT + timedelta(hours=30)
+    await move_clock(scene.house, late)
+    assert (await scene.tell("delivered")).json()["taken"] == 1
+    notice = await scene.notice()
+    assert (notice["state"], notice["proven_at"], notice["failed_at"]) == ("proven", late, None)
+    assert (notice["channel"], notice["address"]) == ("sms", "+5511987654321")
+    # None is drawn beside it, and the ladder counts it.
+    await review.run(scene.house, None, "cut", "test")
+    assert len(await rows(scene.house, notices)) == 1
+    assert (await rows(scene.house, contracts))[0]["level"] == "walled"
+    async with scene.house.store.reading() as connection:
+        assert await verify(scene.house, connection) == []
+
+
+async def test_a_receipt_of_what_was_paid_meanwhile_proves_nothing(scene: Scene) -> None:
+    from api.cashier import post_payment
+
+    await scene.owe("text")
+    await scene.draw()
+    await scene.drain()
+    await move_clock(scene.house, NOTICE_AT + timedelta(hours=4))
+    await scene.drain()
+    async with scene.house.uow("ana", "hand") as uow:
+        await post_payment(
+            scene.house, uow, provider="hand", external_id="r-1", amount_cents=20000,
+            method="cash", reference="r-1", paid_at=NOTICE_AT, invoice_id=1,
+        )  # fmt: skip
+    await scene.tell("delivered")
+    assert (await scene.notice())["state"] == "failed"
+
+
+async def test_an_address_that_came_back_is_tried_after_the_others(scene: Scene) -> None:
+    added = await scene.owe("order")
+    await scene.draw()
+    await scene.drain()
+    await scene.bounce()
+    await scene.drain()
+    await scene.tell("delivered")
+    assert await scene.attempts() == [("email", "bounced"), ("sms", "confirmed")]
+    # The next debt's notice, ten days later.
+    await issue(scene.house, added.contract_id, date(2026, 9, 10))
+    await move_clock(scene.house, NOTICE_AT + timedelta(days=11))
+    await review.run(scene.house, None, "draw", "test")
+    await scene.drain()
+    assert (await scene.attempts())[2:] == [("sms", "accepted")]
 
 
 async def test_every_channel_in_vain_is_a_failure_that_says_why(scene: Scene, sink: Sink) -> None:

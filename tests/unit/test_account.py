@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, timedelta
 
 import pytest
 
@@ -234,8 +234,24 @@ def test_a_notice_that_could_not_be_delivered_is_tried_the_next_day() -> None:
     assert only(payer).review_on == at("2026-09-06 00:00")
     assert notice_due(payer, desk("2026-09-05 23:59")) == {}
     assert notice_due(payer, desk("2026-09-06 00:00")) == {1: 99_90}
-    with pytest.raises(Refused, match="notice 1 does not wait"):
-        prove_notice(payer, 1, at("2026-09-06 00:00"), desk("2026-09-06 00:00"))
+    # Its receipt comes late: it was delivered all the same, and counts from that day.
+    late = "2026-09-06 20:00"
+    proven, _ = prove_notice(payer, 1, at(late), desk(late))
+    assert notice_due(proven, desk("2026-09-30 00:00")) == {}
+    assert only(review(proven, desk("2026-09-20 23:59"))[0]).access.level is Level.FULL
+    assert only(review(proven, desk("2026-09-21 08:00"))[0]).access.level is Level.WALLED
+
+
+def test_after_three_notices_in_vain_one_is_tried_a_week() -> None:
+    payer, drawn = issued((1, "2026-09-01")), list[str]()
+    for number in range(1, 6):
+        due = only(review(payer, desk("2026-09-04 09:00"))[0]).review_on
+        assert due is not None
+        drawn.append(due.strftime("%m-%d"))
+        payer, _ = draw_notice(payer, number, desk(f"{due:%Y-%m-%d %H:%M}"))
+        failed = replace(payer.notices[-1], failed_at=due + timedelta(hours=9))
+        payer = replace(payer, notices=(*payer.notices[:-1], failed))
+    assert drawn == ["09-04", "09-05", "09-06", "09-13", "09-20"]
 
 
 def test_no_notice_is_drawn_when_none_is_due() -> None:
