@@ -245,7 +245,7 @@ async def _lines(
     lines: list[list[object]] = []
     for account, case in accounts:
         person = persons[case.subscriber_id]
-        debts = collectable(case.situation, 0, 1, house.calendar, today)
+        debts = collectable(case.situation, 1, house.calendar, today)
         owed = sum(debt.unpaid_cents for debt in debts)
         named = [person.name, person.document, person.email, person.phone]
         oldest_on = debts[0].due_on

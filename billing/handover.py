@@ -11,6 +11,7 @@ from billing.calendar import Calendar
 from billing.invoice import InvoiceState
 from billing.listing import Debt, ListingRules, Situation, collectable
 from billing.record_days import prescribed_on, withdraw_by
+from billing.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Release:
 
 def owed_cents(situation: Situation, calendar: Calendar, today: date) -> int:
     """What an agency may collect of a contract today: principal."""
-    debts = collectable(situation, 0, 1, calendar, today)
+    debts = collectable(situation, 1, calendar, today)
     return sum(debt.unpaid_cents for debt in debts)
 
 
@@ -33,8 +34,9 @@ def goes_to_agency(
     """Whether it is old and large enough to be handed over."""
     if situation.held(today):
         return False
-    days, least = rules.agency_after_days, rules.agency_min_cents
-    return bool(collectable(situation, days, least, calendar, today))
+    if not situation.reached(Stage.AGENCY, rules.agency_after_days, today):
+        return False
+    return bool(collectable(situation, rules.agency_min_cents, calendar, today))
 
 
 def release(situation: Situation, calendar: Calendar, today: date) -> Release | None:

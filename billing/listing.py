@@ -17,6 +17,7 @@ from billing.calendar import ONE_DAY, Calendar, next_bank_day
 from billing.invoice import InvoiceState
 from billing.ladder import Bar
 from billing.record_days import prescribed_on, withdraw_by
+from billing.stage import Stage
 
 # A record whose fifth year ends is taken out before that day, not on it.
 PRESCRIPTION_LEAD: Final = timedelta(days=7)
@@ -75,6 +76,9 @@ class Situation:
     What stands against cuts stands against this too: until the end of `held_until`, the last day of
     a hold, an exemption or a promise, and while there are `bars`, or an agreement waits for its
     first payment (`agreed`), nothing new is told, listed or handed over. What is there may go.
+
+    `stages` are those beyond the line that the ladder has entered and not left, of a contract that
+    it rescinded; None: somebody ended it by hand.
     """
 
     contract_id: int
@@ -86,6 +90,13 @@ class Situation:
     held_until: date | None = None
     bars: tuple[Bar, ...] = ()
     agreed: bool = False
+    stages: frozenset[Stage] | None = None
+
+    def reached(self, stage: Stage, after_days: int, today: date) -> bool:
+        """Whether its debt may go there: by the ladder's own step, else so long after the end."""
+        if self.stages is not None:
+            return stage in self.stages
+        return self.ended_on is not None and today >= self.ended_on + timedelta(days=after_days)
 
     def held(self, today: date) -> bool:
         """Whether anything stands against it (ladder rules 6, 9, 10 and 12)."""
@@ -99,11 +110,12 @@ class ListingRules:
 
     Attributes:
         bureaus: where.
-        after_days: not before so many days after the rescission.
+        after_days: not before so many days after the end, of a contract that was ended by hand;
+            where the ladder ended it, its own steps `bureau` and `agency` say when.
         notice_days: so many days from the proven letter to the inclusion.
         min_cents: a smaller debt is not listed; Serasa takes none below 10.00.
         alarm_bank_days: a removal not done so long before its last day is an alarm.
-        agency_after_days: to a collection agency so many days after the rescission.
+        agency_after_days: to a collection agency so many days after such an end.
         agency_min_cents: not for less.
     """
 
@@ -195,17 +207,13 @@ def next_look(
 
 
 def collectable(
-    situation: Situation, after_days: int, min_cents: int, calendar: Calendar, today: date
+    situation: Situation, min_cents: int, calendar: Calendar, today: date
 ) -> tuple[Debt, ...]:
     """The overdue, undisputed debts of a rescinded contract that are not prescribed, oldest first.
 
-    Empty if they are together less than `min_cents`, or the contract has not been rescinded for
-    `after_days` yet.
+    Empty if they are together less than `min_cents`.
     """
-    ended_on = situation.ended_on
-    if not situation.for_debt or ended_on is None:
-        return ()
-    if today < ended_on + timedelta(days=after_days):
+    if not situation.for_debt or situation.ended_on is None or today < situation.ended_on:
         return ()
     debts = sorted(
         (
@@ -223,9 +231,9 @@ def collectable(
 def _listable(
     situation: Situation, rules: ListingRules, calendar: Calendar, today: date
 ) -> tuple[Debt, ...]:
-    if situation.held(today):
+    if situation.held(today) or not situation.reached(Stage.BUREAU, rules.after_days, today):
         return ()
-    debts = collectable(situation, rules.after_days, 1, calendar, today)
+    debts = collectable(situation, 1, calendar, today)
     return tuple(
         debt
         for debt in debts

@@ -84,7 +84,7 @@ async def _owed(house: House, uow: Uow, contract_ids: list[int]) -> dict[int, tu
         contract_ids=contract_ids,
     )
     return {
-        case.situation.contract_id: collectable(case.situation, 0, 1, house.calendar, today)
+        case.situation.contract_id: collectable(case.situation, 1, house.calendar, today)
         for case in found
     }
 

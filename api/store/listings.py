@@ -23,6 +23,7 @@ from billing.invoice import InvoiceState
 from billing.listing import Communication, Debt, Listing, ListingRules, Situation
 from billing.payer import Desk
 from billing.policy import RestoreOn
+from billing.stage import Stage
 
 # Longer than any call may take.
 LEASE_S = 150
@@ -43,6 +44,10 @@ select c.id, c.subscriber_id, c.ended_on,
            select from agreements g join invoices i on i.id = g.invoice_ids[1]
             where g.contract_id = c.id and g.state = 'running' and i.state = 'open'
               and i.amount_cents > i.paid_cents + i.discount_cents) as agreed,
+       exists (select from contract_stages s
+                where s.contract_id = c.id and s.stage = 'rescind') as by_ladder,
+       array(select s.stage from contract_stages s
+              where s.contract_id = c.id and s.left_at is null) as stages,
        {SWITCHED_OFF} as switched_off, c.subscriber_id in ({UNSETTLED}) as paying,
        {places.STANDING}
   from contracts c left join contract_endings e on e.contract_id = c.id
@@ -190,6 +195,7 @@ async def cases(
                 held_until=row.held_until,
                 bars=(*desk.bars, *accounts.read_bars(row._asdict(), row.paying)),
                 agreed=row.agreed,
+                stages=frozenset(map(Stage, row.stages)) if row.by_ladder else None,
             ),
             tuple(
                 (record.id, record.remove_by, record.alarmed_at is not None)

@@ -17,11 +17,15 @@ from api.enforce import Enforcer
 from api.house import House
 from api.messenger import Messenger
 from api.rehearsal_clock import ClockMover
+from api.store import listings as listing_rows
 from api.store.access_tables import notices
+from api.store.customer_tables import contracts
 from api.store.ladder_tables import contract_stages
+from api.store.policies import ensure_policies
 from api.verify import verify
 from billing.account import draw_notice, prove_notice
 from billing.calendar import brazil
+from billing.listing import ListingRules
 from radius.client import DynauthClient
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.http_face import Face, open_face
@@ -202,6 +206,35 @@ async def test_one_move_of_the_clock_stops_at_every_stage(
     ]
     contract = (await admin.get(f"/api/v1/contracts/{added.contract_id}")).json()
     assert contract["ended_on"] == "2026-11-24"
+
+
+@pytest.mark.parametrize(
+    ("steps", "told_on"),
+    [
+        ([], None),
+        ([{"level": "bureau", "anchor": "rescind", "after_days": 30}], "2026-12-23"),
+    ],
+)
+async def test_bureaus_hear_of_it_from_the_ladders_own_step_on(
+    house: House, admin: httpx.AsyncClient, steps: list[dict[str, object]], told_on: str | None
+) -> None:
+    added, _ = await _noticed(house, admin)
+    walled = {"level": "walled", "anchor": "maturity", "after_days": 0}
+    rescind = {"level": "rescind", "anchor": "walled", "after_days": 60}
+    async with house.uow("test", "policy") as uow:
+        document: dict[str, object] = {"steps": [walled, rescind, *steps]}
+        await ensure_policies(uow.connection, {"own": document}, START)
+        await uow.connection.execute(update(contracts).values(policy="own"))
+        await listing_rows.write_rules(uow.connection, ListingRules(bureaus=("serasa",)))
+    client = DynauthClient()
+    try:
+        await ClockMover(house, Enforcer(house, client)).move(AGENCY + timedelta(days=5), "walk")
+    finally:
+        await client.close()
+    contract = (await admin.get(f"/api/v1/contracts/{added.contract_id}")).json()
+    assert contract["ended_on"] == "2026-11-24"
+    letters = (await admin.get("/api/v1/listing-letters")).json()["items"]
+    assert [letter["drawn_at"][:10] for letter in letters] == ([told_on] if told_on else [])
 
 
 async def test_a_debt_paid_on_the_day_of_rescission_takes_the_end_back(

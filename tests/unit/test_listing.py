@@ -20,6 +20,7 @@ from billing.listing import (
     next_look,
 )
 from billing.record_days import alarms_from, prescribed_on, withdraw_by
+from billing.stage import Stage
 
 CALENDAR = brazil(range(2021, 2033))
 RULES = ListingRules(bureaus=("serasa",))
@@ -69,6 +70,12 @@ TABLE = [
     Row("letter bounced a week ago", "another letter", replace(
         OWED, communications=(replace(PROVEN, proven_on=None, failed_on=date(2026, 11, 26)),)),
         RIPE, tell=True),
+    Row("the ladder ended it and goes to no bureau yet", "ladder rule 5: a step has its day",
+        replace(TOLD, stages=frozenset()), RIPE),
+    Row("nor is anybody told before", "ladder rule 5",
+        replace(OWED, stages=frozenset({Stage.RESCIND})), RIPE),
+    Row("its step to the bureaus was entered", "ladder rule 5",
+        replace(TOLD, stages=frozenset({Stage.RESCIND, Stage.BUREAU})), RIPE, include=True),
     Row("a hold's last day", "ladder rule 10", replace(TOLD, held_until=RIPE), RIPE),
     Row("a hold is over", "ladder rule 10",
         replace(TOLD, held_until=date(2026, 12, 2)), RIPE, include=True),
@@ -249,6 +256,11 @@ def test_an_agency_gets_what_is_old_and_large_enough() -> None:
     assert goes_to_agency(OWED, RULES, CALENDAR, date(2026, 12, 23))
     dear = replace(RULES, agency_min_cents=9991)
     assert not goes_to_agency(OWED, dear, CALENDAR, date(2026, 12, 23))
+    # Where the ladder ended the contract its own step says when, sooner or later.
+    waits = replace(OWED, stages=frozenset({Stage.RESCIND, Stage.BUREAU}))
+    assert not goes_to_agency(waits, RULES, CALENDAR, date(2027, 5, 1))
+    entered = replace(OWED, stages=frozenset({Stage.AGENCY}))
+    assert goes_to_agency(entered, RULES, CALENDAR, date(2026, 11, 28))
     held = replace(OWED, held_until=date(2026, 12, 23))
     assert not goes_to_agency(held, RULES, CALENDAR, date(2026, 12, 23))
     barred = replace(OWED, bars=(Bar.NEVER_BLOCK,))
