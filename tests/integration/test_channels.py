@@ -254,7 +254,7 @@ async def test_an_adapter_is_asked_again_under_the_same_id(
     await scene.draw()
     with monkeypatch.context() as patience:
         if fault == "late":
-            patience.setattr(http, "TIMEOUT_S", 0.5)
+            patience.setattr(http, "TIMEOUT_S", 1.5)
         before = datetime.now(UTC)
         await scene.drain()
         after = datetime.now(UTC)
