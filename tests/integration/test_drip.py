@@ -103,7 +103,7 @@ async def test_cuts_have_a_pace_and_go_on_after_a_stop(house: House) -> None:
     assert (await rows(house, review_plans))[0]["state"] == "running"
 
     async def done() -> bool:
-        return (await rows(house, review_plans))[0]["state"] == "done"
+        return [row["state"] for row in await rows(house, review_plans)] == ["done"]
 
     async with _worker(house):
         await _until(done)
