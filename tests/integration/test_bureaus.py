@@ -31,7 +31,7 @@ from billing.bureau import Answer, Said
 from billing.credit import Report
 from billing.credit_table import document, parse
 from billing.listing import ListingRules
-from tests.support.bureau import Bureau, add_bureau, bureau_server
+from tests.support.bureau import IMPATIENT_MS, Bureau, add_bureau, bureau_server
 from tests.support.database import Added, add_contract, add_plan, make_house
 from tests.support.debtors import audited, issue, move_clock, rows
 from tests.support.money import add_payment
@@ -64,6 +64,11 @@ class Scene:
     def clerk(self) -> BureauClerk:
         """One for whom no call is on its way any longer."""
         return BureauClerk(self.house, settled_s=0.0)
+
+    async def be_silent(self, *moods: str) -> None:
+        """The bureau has these moods, of which some give no answer, and is not waited for long."""
+        await add_bureau(self.house, self.bureau.url, timeout_ms=IMPATIENT_MS)
+        self.bureau.moods = [*moods]
 
     async def analyse(self) -> dict[str, Any]:
         asked = Asked(CPF, self.plan_id, "new_contract", {"given": True, "channel": "phone"})
@@ -152,7 +157,7 @@ async def test_an_analysis_asks_once_keeps_its_cost_and_is_used_again(scene: Sce
 
 
 async def test_a_bureau_that_falls_silent_after_doing_it_is_billed_once(scene: Scene) -> None:
-    scene.bureau.moods = ["silent_after"]
+    await scene.be_silent("silent_after")
     assert (await scene.analyse())["outcome"] == "approve"
     assert len(scene.bureau.billed) == 1
     assert len(await scene.inquiries()) == 1
@@ -165,7 +170,7 @@ async def test_two_applications_at_once_cost_one_inquiry(scene: Scene) -> None:
 
 
 async def test_an_application_made_while_the_answer_is_written_is_decided(scene: Scene) -> None:
-    scene.bureau.moods = ["silent_after"]
+    await scene.be_silent("silent_after")
     scene.bureau.silent_status = 1
     assert (await scene.analyse())["state"] == "waiting"
     (inquiry,) = await scene.inquiries()
@@ -189,7 +194,7 @@ async def _somebody_waits_for_a_row(scene: Scene) -> bool:
 async def test_silence_at_the_status_too_leaves_it_waiting_and_the_clerk_asks_on(
     scene: Scene,
 ) -> None:
-    scene.bureau.moods = ["silent_after"]
+    await scene.be_silent("silent_after")
     scene.bureau.silent_status = 1
     assert (await scene.analyse())["state"] == "waiting"
     # Another application meanwhile waits for the same answer.
@@ -201,7 +206,7 @@ async def test_silence_at_the_status_too_leaves_it_waiting_and_the_clerk_asks_on
 
 
 async def test_a_lost_inquiry_is_sent_again_under_its_reference(scene: Scene) -> None:
-    scene.bureau.moods = ["lost"]
+    await scene.be_silent("lost")
     assert (await scene.analyse())["state"] == "waiting"
     await scene.make_due()
     await scene.clerk.drain()
@@ -211,7 +216,7 @@ async def test_a_lost_inquiry_is_sent_again_under_its_reference(scene: Scene) ->
 
 
 async def test_what_may_be_on_its_way_is_not_sent_again(scene: Scene) -> None:
-    scene.bureau.moods = ["late"]
+    await scene.be_silent("late")
     await scene.analyse()
     await scene.make_due()
     await BureauClerk(scene.house).drain()
@@ -258,7 +263,7 @@ async def test_no_log_and_no_audit_entry_names_anybody(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    scene.bureau.moods = ["refuse", "lost", "503"]
+    await scene.be_silent("refuse", "lost", "503")
     await scene.analyse()
     await scene.tell()
     await scene.look()
@@ -427,7 +432,7 @@ async def test_an_inclusion_that_timed_out_after_it_was_done_is_not_done_twice(
 ) -> None:
     await scene.tell()
     await scene.look()
-    scene.bureau.moods = ["silent_after"]
+    await scene.be_silent("silent_after")
     await scene.clerk.drain()
     assert (await scene.listing())["state"] == "sent"
     await scene.make_due()
@@ -440,7 +445,7 @@ async def test_an_inclusion_that_timed_out_after_it_was_done_is_not_done_twice(
 async def test_a_lost_inclusion_is_sent_again_and_a_late_one_is_waited_for(scene: Scene) -> None:
     await scene.tell()
     await scene.look()
-    scene.bureau.moods = ["lost", "late"]
+    await scene.be_silent("lost", "late")
     for _ in range(4):
         await scene.clerk.drain()
         await scene.make_due()
@@ -456,7 +461,7 @@ async def test_a_lost_inclusion_is_sent_again_and_a_late_one_is_waited_for(scene
 async def test_paid_while_nobody_knew_whether_it_is_listed_it_goes_out(scene: Scene) -> None:
     await scene.tell()
     await scene.look()
-    scene.bureau.moods = ["silent_after"]
+    await scene.be_silent("silent_after")
     await scene.clerk.drain()
     await scene.pay()
     await scene.look()
@@ -481,7 +486,7 @@ async def test_a_removal_that_timed_out_or_is_refused_is_never_given_up(scene: S
     await scene.list_it()
     await scene.pay()
     await scene.look()
-    scene.bureau.moods = ["refuse", "503", "silent_after"]
+    await scene.be_silent("refuse", "503", "silent_after")
     for _ in range(6):
         await scene.clerk.drain()
         await scene.make_due()

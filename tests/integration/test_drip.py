@@ -2,9 +2,9 @@
 
 import asyncio
 import itertools
-import time
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ ANY_TIME = {
     "cut_until": "23:59",
 }
 COUNT = 6
-GAP_S = 0.1
+GAP_S = 0.2
 
 
 @pytest.fixture
@@ -41,8 +41,15 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def _six(database_url: str, tmp_path: Path, **settings: Any) -> House:
-    """Six who are to be cut at once, ten a second."""
-    made = await make_house(database_url, tmp_path, cuts_per_minute=600, **settings)
+    """Six who are to be cut at once, five a second.
+
+    In a zone where it is past noon: no minute of the day is outside of the hours of cuts, and no
+    midnight comes in between.
+    """
+    zone = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
+    made = await make_house(
+        database_url, tmp_path, cuts_per_minute=round(60 / GAP_S), timezone=zone, **settings
+    )
     now = made.clock.now()
     async with made.uow("test", "policy") as uow:
         await ensure_policies(uow.connection, {"any-time": ANY_TIME}, now)
@@ -63,12 +70,21 @@ async def _six(database_url: str, tmp_path: Path, **settings: Any) -> House:
     return made
 
 
-async def _worker(house: House, seconds: float) -> None:
+@asynccontextmanager
+async def _worker(house: House) -> AsyncIterator[None]:
     stop = asyncio.Event()
     running = asyncio.create_task(drip.run(house, stop))
-    await asyncio.sleep(seconds)
-    stop.set()
-    await running
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def _until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not await true():  # noqa: ASYNC110 -- the rows are the event
+            await asyncio.sleep(0.02)
 
 
 async def test_cuts_have_a_pace_and_go_on_after_a_stop(house: House) -> None:
@@ -76,21 +92,22 @@ async def test_cuts_have_a_pace_and_go_on_after_a_stop(house: House) -> None:
     assert ran.flaws == ()
     assert len(ran.changes) + ran.waiting == COUNT
     assert ran.waiting >= COUNT - 1
-    await _worker(house, 2.5 * GAP_S)
-    made = len(await rows(house, cuts))
-    assert 1 <= made < COUNT
+
+    async def more_than(count: int) -> bool:
+        return len(await rows(house, cuts)) > count
+
+    before = len(await rows(house, cuts))
+    async with _worker(house):
+        await _until(lambda: more_than(before))
+    assert 1 <= len(await rows(house, cuts)) < COUNT
     assert (await rows(house, review_plans))[0]["state"] == "running"
-    deadline = time.monotonic() + 20
-    stop = asyncio.Event()
-    running = asyncio.create_task(drip.run(house, stop))
-    while len(await rows(house, cuts)) < COUNT:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-    while (await rows(house, review_plans))[0]["state"] != "done":
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-    stop.set()
-    await running
+
+    async def done() -> bool:
+        return [row["state"] for row in await rows(house, review_plans)] == ["done"]
+
+    async with _worker(house):
+        await _until(done)
+    assert len(await rows(house, cuts)) == COUNT
     at = [row["at_wall"] for row in sorted(await rows(house, cuts), key=lambda r: r["at_wall"])]
     gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(at)]
     assert min(gaps) >= 0.9 * GAP_S
@@ -103,14 +120,18 @@ async def test_after_the_first_cuts_real_minutes_pass(
     monkeypatch.setattr(drip, "LOOK_EVERY_S", 0.05)
     house = await _six(database_url, tmp_path, cuts_canary=2)
     running = asyncio.create_task(review.run(house, None, "c", "test"))
-    deadline = time.monotonic() + 20
-    while (plans := await rows(house, review_plans)) == [] or plans[0]["canary"] is None:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    left = plans[0]["canary_until"] - house.clock.now()
-    assert timedelta(minutes=4) < left <= timedelta(minutes=5)
+
+    async def watched() -> bool:
+        return any(row["canary"] is not None for row in await rows(house, review_plans))
+
+    before = house.clock.now()
+    await _until(watched)
+    (plan,) = await rows(house, review_plans)
+    begun = plan["canary_until"] - timedelta(minutes=5)
+    assert before <= begun <= house.clock.now()
     # Nobody makes the others meanwhile; one who complains stops them, and whoever waits is told.
-    await _worker(house, 3 * GAP_S)
+    async with _worker(house):
+        await asyncio.sleep(3 * GAP_S)
     made = await rows(house, cuts)
     assert (len(made), running.done()) == (2, False)
     async with house.uow("ana", "hold") as uow:

@@ -1,7 +1,6 @@
 """From desired to applied on a real database, against a NAS that answers as it is told."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,17 +17,13 @@ from api.waiting import wait_for
 from billing.access import Level
 from radius.client import DynauthClient
 from radius.dynauth import Outcome, Timers
-from tests.support.dae import Dae, Heard, dae
+from tests.support.dae import PATIENT, QUICK, Dae, HalfPatient, Heard, dae
 from tests.support.database import add_contract, add_nas, add_plan
 
 pytestmark = pytest.mark.anyio
 
 # A busy machine answers within the first wait.
 STEADY = Timers(initial_s=1.0, wait_max_s=2.0, sends_max=8, duration_max_s=15.0)
-# Silence is known after half a second.
-QUICK = Timers(initial_s=0.1, wait_max_s=0.2, sends_max=3, duration_max_s=0.5)
-# An unanswered request waits longer than any test does.
-PATIENT = Timers(initial_s=20.0, wait_max_s=20.0, duration_max_s=60.0)
 
 FULL, REDUCED, WALLED = Level.FULL, Level.REDUCED, Level.WALLED
 COA_FULL, COA_REDUCED = "coa 50M/100M", "coa 1M/2M"
@@ -285,7 +280,7 @@ async def test_a_late_answer_is_an_answer(scene: Scene) -> None:
 async def test_silence_is_retried_then_dropped_then_shown_and_never_given_up(
     scene: Scene,
 ) -> None:
-    scene.client = DynauthClient(QUICK)
+    scene.client = client = HalfPatient()
     async with dae(lambda heard, times: None) as nas:
         contract = await scene.line(await scene.nas(nas), "ana", level=REDUCED)
         await scene.decide(contract, FULL)
@@ -309,6 +304,7 @@ async def test_silence_is_retried_then_dropped_then_shown_and_never_given_up(
 
         # The NAS comes back.
         nas.behave = lambda heard, times: "ack"
+        client.expect_answers()
         await scene.make_due()
         await enforcer.converge_all()
     assert (await scene.session(contract))["applied_generation"] == 2
@@ -344,9 +340,8 @@ async def test_a_restore_does_not_sit_out_the_timers_of_its_cut(scene: Scene) ->
         cutting = asyncio.create_task(enforcer.converge_all())
         await nas.hears(1)
         await scene.decide(contract, FULL)
-        began = time.monotonic()
+        # Nobody has the time to sit them out: the cut is not sent again within this test.
         await enforcer.converge_contract(contract)
-        assert time.monotonic() - began < 5
         assert await cutting == 1
         assert nas.sent("ana") == [COA_REDUCED, COA_FULL]
     assert await scene.actions(contract) == [
@@ -372,7 +367,7 @@ async def test_a_cut_that_was_paid_for_while_it_stood_in_line_is_never_sent(scen
         await nas.hears(1)
         # Whoever was claimed first is told first: somebody who still stands in line pays.
         payer = [name for name in names if not nas.sent(name)][-1]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await scene.session(contracts[payer]))["lease_owner"] is None:
                 await wait_for(asyncio.Event(), 0.01)
         # Nobody notifies or sweeps: what is read right before the sending decides.
@@ -400,20 +395,24 @@ async def test_restores_overtake_cuts_at_a_slow_nas(scene: Scene) -> None:
 
 
 async def test_a_silent_nas_holds_nobody_up_at_another(scene: Scene) -> None:
-    scene.client = DynauthClient(QUICK)
+    scene.client = DynauthClient(PATIENT)
     async with dae(lambda heard, times: None) as silent, dae() as nas:
         silent_id = await scene.nas(silent, "silent")
         nas_id = await scene.nas(nas, "bng", address="127.0.0.2")
-        for number in range(20):
-            await scene.decide(await scene.line(silent_id, f"debtor{number}"), REDUCED)
+        debtors = [await scene.line(silent_id, f"debtor{number}") for number in range(20)]
+        for contract in debtors:
+            await scene.decide(contract, REDUCED)
         paid = await scene.line(nas_id, "payer", level=REDUCED)
         await scene.decide(paid, FULL)
-        waiting = asyncio.create_task(scene.enforcer().converge_all())
+        stop = asyncio.Event()
+        running = asyncio.create_task(scene.enforcer().run(stop))
         await silent.hears(1)
         await nas.hears(1)
         await until_applied(scene, paid, 2)
-        assert not waiting.done()
-        await waiting
+        # All the others still wait for their NAS.
+        assert [await scene.actions(contract) for contract in debtors] == [[]] * 20
+        stop.set()
+        await running
 
 
 async def test_a_socket_error_at_one_nas_holds_nobody_up_at_another(scene: Scene) -> None:
@@ -443,7 +442,7 @@ async def test_a_socket_error_at_one_nas_holds_nobody_up_at_another(scene: Scene
 
 async def until_applied(scene: Scene, contract: int, generation: int) -> None:
     never = asyncio.Event()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while (await scene.session(contract))["applied_generation"] < generation:
             await wait_for(never, 0.01)
 
@@ -523,7 +522,7 @@ async def test_who_lost_the_lease_cannot_mark(scene: Scene) -> None:
 
 
 async def test_a_pause_for_one_generation_does_not_delay_the_next(scene: Scene) -> None:
-    scene.client = DynauthClient(QUICK)
+    scene.client = client = HalfPatient()
     async with dae(lambda heard, times: None) as nas:
         contract = await scene.line(await scene.nas(nas), "ana")
         await scene.decide(contract, REDUCED)
@@ -536,6 +535,7 @@ async def test_a_pause_for_one_generation_does_not_delay_the_next(scene: Scene) 
             "update sessions set next_attempt_wall = clock_timestamp() + interval '1 hour'"
         )
         nas.behave = lambda heard, times: "ack"
+        client.expect_answers()
         await scene.decide(contract, FULL)
         assert await enforcer.converge_all() == 1
     session = await scene.session(contract)
@@ -580,7 +580,7 @@ async def test_stopping_leaves_what_is_open_to_others_at_once(scene: Scene) -> N
         running = asyncio.create_task(scene.enforcer().run(stop))
         await nas.hears(1)
         stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await running
         nas.behave = lambda heard, times: "ack"
         assert await scene.enforcer().converge_all() == 1
@@ -588,7 +588,7 @@ async def test_stopping_leaves_what_is_open_to_others_at_once(scene: Scene) -> N
 
 
 async def test_restore_times_run_from_the_payment_to_the_answer(scene: Scene) -> None:
-    scene.client = DynauthClient(QUICK)
+    scene.client = HalfPatient(lambda attributes: b"bia" in attributes)
     async with dae(lambda heard, times: None if heard.username == "bia" else "ack") as nas:
         nas_id = await scene.nas(nas)
         ana, bia = await scene.line(nas_id, "ana"), await scene.line(nas_id, "bia")

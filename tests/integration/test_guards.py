@@ -178,7 +178,8 @@ async def test_restores_pass_every_guard(small: Late) -> None:
                        id=small.invoice_ids[1])  # fmt: skip
     await small.change("update contracts set review_on = :on", on=WALLED_AT)
     assert [change.after for change in (await small.run()).changes] == ["full"]
-    assert datetime.now(UTC) - began < timedelta(seconds=5)
+    # A guard that holds a restore holds it for its own window, minutes at the least.
+    assert datetime.now(UTC) - began < timedelta(seconds=30)
 
 
 async def test_a_clock_40_days_ahead_cuts_nobody(small: Late) -> None:

@@ -4,20 +4,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from api import kill_switch
+from api.converge import Converger, Held
 from api.enforce import Enforcer
 from api.operators import Role
 from api.store.customer_tables import contracts
 from api.store.guard_tables import cuts, kill_switches
+from api.store.network_tables import sessions
 from radius.client import DynauthClient
 from radius.dynauth import Timers
-from tests.support.dae import Dae, dae
+from tests.support.dae import Dae, Heard, dae
 from tests.support.database import add_nas
 from tests.support.debtors import audited, move_clock, rows
 from tests.support.http_face import Face, open_face
@@ -25,7 +28,7 @@ from tests.support.late_payers import WALLED_AT, Late, late
 
 pytestmark = pytest.mark.anyio
 
-PATIENT = Timers(initial_s=0.2, wait_max_s=0.4, sends_max=50, duration_max_s=20.0)
+PATIENT = Timers(initial_s=0.2, wait_max_s=0.4, sends_max=200, duration_max_s=60.0)
 COUNT = 30
 CUT, FULL = "coa 1M/2M", "coa 50M/100M"
 
@@ -42,6 +45,23 @@ async def lines(database_url: str, tmp_path: Path) -> AsyncIterator[Late]:
 async def face(lines: Late) -> AsyncIterator[Face]:
     async with open_face(lines.house) as opened:
         yield opened
+
+
+@pytest.fixture
+def on_the_way(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Sessions that were looked at for the last time before sending, and not found barred."""
+    found: set[int] = set()
+    look = Converger._read_again
+
+    async def looked(self: Converger, held: Held) -> bool:
+        found.add(held.claim.session_id)
+        may_go = await look(self, held)
+        if not may_go:
+            found.discard(held.claim.session_id)
+        return may_go
+
+    monkeypatch.setattr(Converger, "_read_again", looked)
+    return found
 
 
 @asynccontextmanager
@@ -69,12 +89,24 @@ async def _dial(lines: Late, nas: Dae) -> int:
     return nas_id
 
 
+async def _wall(lines: Late) -> datetime:
+    async with lines.house.uow("test", "read") as uow:
+        now: datetime = (
+            await uow.connection.execute(text("select clock_timestamp()"))
+        ).scalar_one()
+    return now
+
+
+def _lowers(heard: Heard) -> bool:
+    return CUT.removeprefix("coa ").encode() in heard.octets
+
+
 def _sent(nas: Dae) -> dict[str, list[str]]:
     return {name: nas.sent(name) for name in sorted({heard.username for heard in nas.heard})}
 
 
 async def test_from_the_switch_to_no_further_cut_is_less_than_a_second(
-    lines: Late, face: Face
+    lines: Late, face: Face, on_the_way: set[int]
 ) -> None:
     await lines.at_the_cut()
     admin = await face.client(name="chefe")
@@ -83,25 +115,32 @@ async def test_from_the_switch_to_no_further_cut_is_less_than_a_second(
         await _dial(lines, nas)
         sweeping = asyncio.create_task(lines.run())
         await nas.hears(4)
-        put_at = time.monotonic()
         put = await admin.put(url, json={"reason": "pagamentos não chegaram"})
+        told, going = {one for one, sent in _sent(nas).items() if CUT in sent}, set(on_the_way)
+        put_at = time.monotonic()
+        quiet = asyncio.create_task(nas.quiet(_lowers))
         assert put.status_code == 200, put.text
-        told = {name for name, sent in _sent(nas).items() if CUT in sent}
+        answered_wall = await _wall(lines)
         # Whoever was told before stays slowed, and pays: the restore flows under the switch.
         cut = sorted(told)[0]
         await lines.pay([debtor.username for debtor in lines.debtors].index(cut))
         while FULL not in nas.sent(cut):
             await asyncio.sleep(0.01)
-            assert time.monotonic() - put_at < 5.0, "a restore waited for the switch"
-        await asyncio.sleep(max(0.0, put_at + 1.5 - time.monotonic()))
+            assert time.monotonic() - put_at < 20.0, "a restore waited for the switch"
+        # At eight a second those who still stood in line would be told for seconds.
+        assert await quiet < 1.0
         ran = await sweeping
         later = {name for name, sent in _sent(nas).items() if CUT in sent} - told
-        assert len(later) <= 1, "more than what was on its way"
+        by_id = {row["id"]: row["username"] for row in await rows(lines.house, sessions)}
+        assert later <= {by_id[one] for one in going}, "more than what was on its way"
         assert len(ran.changes) < COUNT
-    # By the database's clock: from the switch to the last cut that was decided.
+    # By the database's clock: from the answer on no cut was decided at all, and from the stamp of
+    # the switch, which it has before it is committed, few. On an idle machine ten take a quarter
+    # of a second; a loaded one takes longer for the switch as for the cuts.
     (switch,) = await rows(lines.house, kill_switches)
-    last = max(row["at_wall"] for row in await rows(lines.house, cuts))
-    assert (last - switch["put_wall"]).total_seconds() < 1.0
+    decided = sorted(row["at_wall"] for row in await rows(lines.house, cuts))
+    assert decided[-1] < answered_wall
+    assert sum(at > switch["put_wall"] for at in decided) <= 10
     # Nobody is cut but who was told; what had reached no line is taken back, so that no redial
     # brings it either.
     slowed = [row["level"] for row in await rows(lines.house, contracts)].count("reduced")
@@ -125,14 +164,9 @@ async def test_a_silent_nas_is_not_told_again_after_the_switch(lines: Late, face
         await lines.run()
         await nas.hears(4)
         put = await noc.put(f"/api/v1/kill-switches/nas/{nas_id}", json={"reason": "manutenção"})
-        put_at = time.monotonic()
         assert put.status_code == 200, put.text
-        await asyncio.sleep(0.5)
-        heard = len(nas.heard)
         # Resends would come every 0.4 s for each line.
-        await asyncio.sleep(1.0)
-        lowering = [one for one in nas.heard[heard:] if nas.sent(one.username)[-1] == CUT]
-        assert lowering == [], time.monotonic() - put_at
+        assert await nas.quiet(_lowers) < 1.0
     # Nobody's cut had been acknowledged: all are as they were, in the grant table too.
     assert {row["level"] for row in await rows(lines.house, contracts)} == {"full"}
 

@@ -13,13 +13,12 @@ from api.house import House
 from api.store.sessions import of_contract
 from radius.client import DynauthClient
 from radius.dynauth import Timers
-from tests.support.dae import Dae, dae
+from tests.support.dae import Dae, HalfPatient, dae
 from tests.support.database import add_contract, add_nas, add_plan
 
 pytestmark = pytest.mark.anyio
 
 STEADY = Timers(initial_s=1.0, wait_max_s=2.0, sends_max=8, duration_max_s=15.0)
-QUICK = Timers(initial_s=0.1, wait_max_s=0.2, sends_max=3, duration_max_s=0.5)
 
 
 @dataclass
@@ -159,7 +158,7 @@ async def test_a_stale_line_is_not_counted(lines: Lines) -> None:
 
 async def test_a_nas_that_stays_silent_is_asked_again_later(lines: Lines) -> None:
     await lines.client.close()
-    lines.client = DynauthClient(QUICK)
+    lines.client = client = HalfPatient()
     async with dae(lambda heard, times: None) as nas:
         await lines.contract(nas)
         await lines.up("first", 0)
@@ -167,6 +166,7 @@ async def test_a_nas_that_stays_silent_is_asked_again_later(lines: Lines) -> Non
         await lines.converge()
         assert await lines.converge() == 0, "its pause has not passed"
         nas.behave = lambda heard, times: "ack"
+        client.expect_answers()
         await lines.run("update sessions set next_attempt_wall = clock_timestamp()")
         await lines.converge()
         assert await lines.open() == ["second"]

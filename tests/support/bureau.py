@@ -13,6 +13,8 @@ from api.house import House
 from api.store.credit_tables import bureaus
 
 CREDENTIAL = "bureau-token"
+# Where the bureau falls silent: long enough for a busy machine to hear the answers in between.
+IMPATIENT_MS = 800
 CREDITOR = "11222333000181"
 
 
@@ -143,7 +145,7 @@ async def bureau_server() -> AsyncIterator[Bureau]:
 
 
 async def add_bureau(
-    house: House, url: str, name: str = "serasa", *, timeout_ms: int = 150, price_cents: int = 250
+    house: House, url: str, name: str = "serasa", *, timeout_ms: int = 5000, price_cents: int = 250
 ) -> None:
     """Have the house reach a bureau there."""
     row = {

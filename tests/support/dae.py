@@ -11,13 +11,21 @@ from typing import Any, cast
 
 from pyrad.packet import CoAPacket
 
+from radius.client import DynauthClient
 from radius.codec import Code
+from radius.dynauth import Outcome, Timers
 
 SECRET = b"nas-secret"
+
+# Silence is known after half a second: by the last sending, however busy the machine is.
+QUICK = Timers(initial_s=0.1, wait_max_s=0.2, sends_max=3, duration_max_s=60.0)
+# An unanswered request waits longer than any test does.
+PATIENT = Timers(initial_s=30.0, wait_max_s=30.0, duration_max_s=90.0)
 
 # Vendor 14988, type 8; its length follows.
 MIKROTIK_RATE_LIMIT = b"\x00\x00\x3a\x8c\x08"
 
+_TURN_S = 0.05
 _ACK = {Code.COA_REQUEST: Code.COA_ACK, Code.DISCONNECT_REQUEST: Code.DISCONNECT_ACK}
 _NAK = {Code.COA_REQUEST: Code.COA_NAK, Code.DISCONNECT_REQUEST: Code.DISCONNECT_NAK}
 
@@ -85,12 +93,30 @@ class Dae(asyncio.DatagramProtocol):
         assert self.transport is not None
         self.transport.sendto(octets, addr)
 
-    async def hears(self, count: int, within_s: float = 5.0) -> None:
+    async def hears(self, count: int, within_s: float = 20.0) -> None:
         """Wait until that many requests came, resends included."""
         async with asyncio.timeout(within_s):
             while len(self.heard) < count:
                 self.arrived.clear()
                 await self.arrived.wait()
+
+    async def quiet(
+        self, of: Callable[[Heard], bool] = lambda heard: True, for_s: float = 1.0
+    ) -> float:
+        """Wait until nothing such came for so long; how long it went on before, in seconds.
+
+        Both are counted in turns of the loop, which client and NAS share: a second that the
+        machine slept through is one turn, for in it nothing could have been sent.
+        """
+        count, turns, last = sum(map(of, self.heard)), 0, 0
+        async with asyncio.timeout(30.0):
+            while (turns - last) * _TURN_S < for_s:
+                await asyncio.sleep(_TURN_S)
+                turns += 1
+                now = sum(map(of, self.heard))
+                if now != count:
+                    count, last = now, turns
+        return last * _TURN_S
 
     def sent(self, username: str) -> list[str]:
         """The requests for one line in short: `coa 50M/100M`, `disconnect`; resends once."""
@@ -105,6 +131,29 @@ class Dae(asyncio.DatagramProtocol):
                 ]
                 seen[heard.octets] = " ".join([kind, *rates])
         return list(seen.values())
+
+
+class HalfPatient(DynauthClient):
+    """Waits for ever, but where `hopeless` says so of a request's attributes only briefly."""
+
+    def __init__(self, hopeless: Callable[[bytes], bool] = lambda attributes: True) -> None:
+        super().__init__(PATIENT)
+        self.hopeless = hopeless
+        self._quick = DynauthClient(QUICK)
+
+    async def exchange(
+        self, address: str, port: int, code: int, attributes: bytes, *args: Any, **more: Any
+    ) -> Outcome:
+        exchange = self._quick.exchange if self.hopeless(attributes) else super().exchange
+        return await exchange(address, port, code, attributes, *args, **more)
+
+    def expect_answers(self) -> None:
+        """The NAS has come back."""
+        self.hopeless = lambda attributes: False
+
+    async def close(self) -> None:
+        await super().close()
+        await self._quick.close()
 
 
 @asynccontextmanager

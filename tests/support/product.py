@@ -1,6 +1,7 @@
 """The whole product as a user runs it: `religa run` in a process of its own, on free ports."""
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,43 @@ import httpx
 
 ADMIN_PASSWORD = "rehearsal-only-password"
 ROOT = Path(__file__).resolve().parents[2]
+_PORTS, _BLOCK = range(12_000, 32_000), 250
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port of loopback that nobody uses now."""
+    """A port of loopback that nobody uses now, nor takes before it is used: see `_own_ports`."""
+    ports = _own_ports()
+    for _ in range(_BLOCK):
+        port = next(ports)
+        if _takes(port, kind):
+            return port
+    raise RuntimeError("no port is free")
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """The ports of a block, for ever in turn, that is this process's alone.
+
+    Below those that the kernel gives to connections and to whoever asks for any: what is chosen
+    here is used only later, by a program that is started with it, and tests run beside each other.
+    Whoever holds a block's first port has the block.
+    """
+    for first in range(_PORTS.start, _PORTS.stop, _BLOCK):
+        if _takes(first, socket.SOCK_STREAM, for_good=True):
+            return itertools.cycle(range(first + 1, first + _BLOCK))
+    raise RuntimeError("every block of ports has somebody")
+
+
+def _takes(port: int, kind: int, *, for_good: bool = False) -> bool:
+    """Whether the port could be taken; it is let go of, or held until the process ends."""
     with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        if for_good:
+            probe.detach()
+        return True
 
 
 class Product:
@@ -75,7 +107,7 @@ class Product:
         self.await_ready()
         return self
 
-    def await_ready(self, within_s: float = 40.0) -> None:
+    def await_ready(self, within_s: float = 120.0) -> None:
         """Wait until every part says that it is ready."""
         deadline = time.monotonic() + within_s
         answer = ""

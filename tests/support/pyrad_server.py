@@ -174,7 +174,7 @@ async def dialled_nas(
         yield nas, server
 
 
-async def until(true: Callable[[], bool], within_s: float = 3.0) -> None:
+async def until(true: Callable[[], bool], within_s: float = 15.0) -> None:
     """Wait for it; a test whose wait is too long fails."""
     end = time.monotonic() + within_s
     while not true():
