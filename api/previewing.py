@@ -1,4 +1,4 @@
-"""Tonight's review before it happens: each contract that is due, what would change and why.
+"""Tonight's review before it happens: each contract that is due or held back, what changes and why.
 
 Nothing is locked, drawn or written but, if asked for, the preview itself. It foresees what the
 review would find: broken agreements and lapsed disputes too.
@@ -60,7 +60,8 @@ async def preview(
 
     Args:
         house: where to look.
-        contract_ids: the contracts to look at; None: all that are due. An empty list is nobody.
+        contract_ids: the contracts to look at; None: all that are due, and all that a hold, a
+            promise, a dispute or the like holds back. An empty list is nobody.
         at: the instant of the run, with nothing paid, asked or looked at until then; None: now.
             What stands against cuts now stands against them then.
 
@@ -83,10 +84,14 @@ async def preview(
     while contract_ids is None or contract_ids:
         async with house.uow("review", "preview") as uow:
             desk = await uow.desk_with(standing, at)
-            payers = await review_rows.payers(uow.connection, desk.now, contract_ids, after, BATCH)
+            payers = await review_rows.payers(
+                uow.connection, desk.now, contract_ids, after, BATCH, with_held=True
+            )
             if not payers:
                 break
-            found = await review_rows.due(uow.connection, desk.now, contract_ids, payers)
+            found = await review_rows.due(
+                uow.connection, desk.now, contract_ids, payers, with_held=True
+            )
             told, more = await _told(uow, desk, found, known, doubted)
             rows += told
             hasty += more

@@ -17,6 +17,13 @@ _DUE = """
 (c.review_on <= :now
  and c.id not in (select w.contract_id from review_rows w where w.state = 'waiting'))
 """
+# For people: also whom something holds back, that no sweep has to look at for it.
+_SHOWN = f"""
+({_DUE} or c.ended_on is null and (
+  c.reason in ('promise', 'hold', 'kill_switch', 'guard', 'stale_feed', 'outage', 'never_block',
+               'agreement', 'awaiting_notice', 'below_minimum')
+  or exists (select from disputes d where d.contract_id = c.id and d.state = 'open')))
+"""
 _ASKED = "c.id = any(cast(:asked as bigint[]))"
 
 # By payer, so that whoever is looked at once is not met again in the same run.
@@ -48,8 +55,12 @@ select c.id as contract_id, c.subscriber_id, c.policy, c.reason, c.review_on, o.
  where c.subscriber_id = any(cast(:payers as bigint[])) and {}
  order by c.subscriber_id, c.id
 """
-_PAYERS_DUE, _PAYERS_ASKED = (text(_PAYERS.format(wanted)) for wanted in (_DUE, _ASKED))
-_CONTRACTS_DUE, _CONTRACTS_ASKED = (text(_CONTRACTS.format(wanted)) for wanted in (_DUE, _ASKED))
+_PAYERS_DUE, _PAYERS_SHOWN, _PAYERS_ASKED = (
+    text(_PAYERS.format(wanted)) for wanted in (_DUE, _SHOWN, _ASKED)
+)
+_CONTRACTS_DUE, _CONTRACTS_SHOWN, _CONTRACTS_ASKED = (
+    text(_CONTRACTS.format(wanted)) for wanted in (_DUE, _SHOWN, _ASKED)
+)
 _LOWERED = text(f"select c.id from contracts c where c.level <> 'full' and {_DUE}")  # noqa: S608
 _NEXT_AFTER = text("select min(review_on) from contracts where review_on > :instant")
 
@@ -96,12 +107,22 @@ class Context(NamedTuple):
 
 
 async def payers(
-    connection: AsyncConnection, now: datetime, asked: Sequence[int] | None, after: int, limit: int
+    connection: AsyncConnection,
+    now: datetime,
+    asked: Sequence[int] | None,
+    after: int,
+    limit: int,
+    *,
+    with_held: bool = False,
 ) -> Sequence[int]:
-    """The next payers with a contract that is due, or with one of those asked for."""
+    """The next payers with a contract that is due, or with one of those asked for.
+
+    `with_held`: or with one that something holds back.
+    """
     wanted: dict[str, object] = {"after": after, "limit": limit}
     if asked is None:
-        found = await connection.execute(_PAYERS_DUE, wanted | {"now": now})
+        query = _PAYERS_SHOWN if with_held else _PAYERS_DUE
+        found = await connection.execute(query, wanted | {"now": now})
     else:
         found = await connection.execute(_PAYERS_ASKED, wanted | {"asked": asked})
     return found.scalars().all()
@@ -123,11 +144,14 @@ async def due(
     now: datetime,
     asked: Sequence[int] | None,
     payer_ids: Sequence[int],
+    *,
+    with_held: bool = False,
 ) -> list[Due]:
-    """The contracts of these payers that are due, or asked for."""
+    """The contracts of these payers that are due, or asked for; `with_held`: or held back."""
     wanted: dict[str, object] = {"payers": list(payer_ids), "today": now.date()}
     if asked is None:
-        found = await connection.execute(_CONTRACTS_DUE, wanted | {"now": now})
+        query = _CONTRACTS_SHOWN if with_held else _CONTRACTS_DUE
+        found = await connection.execute(query, wanted | {"now": now})
     else:
         found = await connection.execute(_CONTRACTS_ASKED, wanted | {"asked": asked})
     return [Due(*row) for row in found]

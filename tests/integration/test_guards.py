@@ -336,6 +336,13 @@ async def test_the_preview_says_why_and_why_not(scene: Late) -> None:
     assert (totals["cuts"], totals["unchanged"]) == (2, 2)
     assert await rows(scene.house, contracts) == before
     assert len((await scene.run()).changes) == 2
+    # No sweep looks at the two again today; people see them all the same.
+    assert (await scene.run()).accounts == 0
+    found = await preview(scene.house, None)
+    assert [(row.contract_id, row.reason) for row in found.rows] == [
+        (scene.debtors[0].contract_id, "hold"),
+        (scene.debtors[1].contract_id, "kill_switch"),
+    ]
 
 
 async def test_money_on_its_way_stops_the_cut_of_its_payer_alone(small: Late) -> None:
