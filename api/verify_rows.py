@@ -61,7 +61,7 @@ with told as ({source}), merged as (
     select {kept_key} as key, row from (select to_jsonb(a) as row from {table} a) as a
 ), older as ({untold})
 select key, typed.key is null, kept.key is null, part.name, part.found, part.told
-from typed full join kept using (key) 
+from typed full join kept using (key)
 left join older as o(old) on o.old = kept.key left join lateral (
     select e.key as name, e.value as found, typed.row -> e.key as told
     from jsonb_each(kept.row) as e
