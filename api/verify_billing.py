@@ -34,7 +34,8 @@ from ({_MARKS}) as m
 where not exists (select from ({_BACK}) as b
     where b.contract_id = m.contract_id and b.due_on <= m.due_on and b.seq > m.seq)
 """  # noqa: S608 -- no text but our own constants, here and below
-# A start that was set told less before the rest was told of at all.
+# A start that was set told less before the rest was told of at all. What ended before there was
+# recurring billing may have no row yet.
 _PROGRESS = f"""
 select seq, jsonb_build_object('contract_id', contract_id, 'mode', 'arrears',
     'started_on', started_on, 'billed_until', started_on, 'credited_until', started_on,
@@ -56,8 +57,9 @@ select seq, jsonb_build_object('contract_id', contract_id, 'next_due_on', data -
 from (select *, {_OF} from audit_log where action = 'contract.due_day_changed') as d
 where data ? 'next_due_on'
 union all
-select seq, jsonb_build_object('contract_id', contract_id, 'next_due_on', null)
+select e.seq, jsonb_build_object('contract_id', contract_id, 'next_due_on', null)
 from (select *, {_OF} from audit_log where action = 'contract.ended') as e
+    join contract_billing using (contract_id)
 union all
 select seq, jsonb_build_object('contract_id', contract_id,
     'automatic_payment', data -> 'automatic')
@@ -84,7 +86,7 @@ from audit_log where action like 'promise.%'
 # Contracts that were enrolled before the log told of it: only theirs may be untold.
 _OLDER = f"""
 select c.id as contract_id from contracts c left join ({_BEGUN}) as b on b.contract_id = c.id
-where b.contract_id is null and c.created_at < coalesce(
+where b.contract_id is null and c.created_at <= coalesce(
     (select min(at) from audit_log where action = 'cycles.began'), 'infinity')
 """  # noqa: S608
 # Their cycles before the first that is told, and rows of a number before that.
