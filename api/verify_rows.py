@@ -64,7 +64,7 @@ select key, typed.key is null, kept.key is null, part.name, part.found, part.tol
 from typed full join kept using (key)
 left join older as o(old) on o.old = kept.key left join lateral (
     select e.key as name, e.value as found, typed.row -> e.key as told
-    from jsonb_each(kept.row) as e
+    from jsonb_each(case when typed.row = kept.row then '{{}}' else kept.row end) as e
     where typed.doc ? e.key and e.value is distinct from typed.row -> e.key
 ) as part on true
 where typed.key is null and o.old is null or kept.key is null or part.name is not null
