@@ -202,7 +202,7 @@ async def _prepare(house: House, correlation_id: str, actor: str) -> list[int]:
     after: int | None = 0
     while after is not None:
         async with house.uow("billing", "enrol") as uow:
-            after = await enrol.enrol(uow.connection, after, house.settings.zone)
+            after = await enrol.enrol(uow, after, house.settings.zone)
     failed = []
     async with house.store.reading() as connection:
         changes = await billing_rows.plan_changes(connection, house.clock.now().date())

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from api.correcting import correct
 from api.house import House
 from api.issuing import bill_in
-from api.store import billing_rows
+from api.store import billing_rows, cycles
 from api.store.uow import Uow
 from billing.payer import CorrectionKind, Refused
 
@@ -19,20 +19,6 @@ select b.due_on as cycle_due_on, b.billed_from, b.credited_from, i.id, i.due_on,
        i.state, i.paid_cents + i.fine_paid_cents + i.interest_paid_cents as paid_cents
   from billed_cycles b join invoices i on i.id = b.invoice_id
  where b.contract_id = :contract_id and b.due_on >= :since order by b.due_on
-""")
-_FORGET = text("""
-delete from billed_cycles where contract_id = :contract_id and due_on >= :due_on
-""")
-_BACK = text("""
-update contract_billing
-   set billed_until = :billed_until, credited_until = :credited_until, next_due_on = :due_on
- where contract_id = :contract_id
-""")
-_LINES = text("""
-update waiting_lines set invoice_id = null where invoice_id = any(cast(:ids as bigint[]))
-""")
-_OUTAGES = text("""
-update outage_contracts set invoice_id = null where invoice_id = any(cast(:ids as bigint[]))
 """)
 
 
@@ -89,13 +75,12 @@ async def take_back(uow: Uow, contract_id: int, author: str) -> int:
         await correct(
             uow, row.id, CorrectionKind.VOID, author=author, reason="o contrato mudou; nova emissão"
         )
-    ids = {"ids": [row.id for row in rest]}
-    await uow.connection.execute(_LINES, ids)
-    await uow.connection.execute(_OUTAGES, ids)
-    first = {"contract_id": contract_id, "due_on": rest[-1].cycle_due_on}
-    await uow.connection.execute(_FORGET, first)
-    far = {"billed_until": rest[-1].billed_from, "credited_until": rest[-1].credited_from}
-    await uow.connection.execute(_BACK, first | far)
+    first = rest[-1]
+    ids = tuple(row.id for row in rest)
+    taken = cycles.Rest(
+        contract_id, first.cycle_due_on, first.billed_from, first.credited_from, ids
+    )
+    await cycles.take_back(uow, taken)
     return len(rest)
 
 

@@ -4,17 +4,16 @@ Days that were billed already are corrected by lines on the next invoice (`recur
 The payer's account is locked first, so that no run bills the contract meanwhile.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
 from api import booklet, rates
 from api.house import House
-from api.store import enrol, subscriptions
+from api.store import enrol, subscriptions, waiting
 from api.store.billing_tables import (
     contract_billing,
     contract_due_days,
@@ -22,8 +21,8 @@ from api.store.billing_tables import (
     contract_products,
     discounts,
     products,
-    waiting_lines,
 )
+from api.store.chain import plain
 from api.store.customer_tables import contracts, plans
 from api.store.subscriptions import Billed
 from api.store.uow import Uow
@@ -47,7 +46,7 @@ async def locked(house: House, uow: Uow, contract_id: int) -> tuple[Account, Bil
     """
     account = await uow.account(await uow.payer_of_contract(contract_id))
     running_contract(account, contract_id)
-    await enrol.enrol_one(uow.connection, contract_id, house.settings.zone)
+    await enrol.enrol_one(uow, contract_id, house.settings.zone)
     return account, await _billed(house, uow, contract_id)
 
 
@@ -60,9 +59,8 @@ async def changed(
     yield account, before
     after = await _billed(house, uow, contract_id)
     lines = correction(before.subscription, after.subscription)
-    if lines:
-        due_from = before.next_due_on or uow.clock.now().date()
-        await add_lines(uow, contract_id, [(due_from, line) for line in lines], author, False)
+    due_from = before.next_due_on or uow.clock.now().date()
+    await waiting.add(uow, contract_id, [(due_from, line) for line in lines], author, False)
 
 
 async def change_plan(
@@ -141,7 +139,11 @@ async def change_day(house: House, uow: Uow, contract_id: int, day: int) -> date
             .where(contract_billing.c.contract_id == contract_id)
             .values(next_due_on=due_on)
         )
-    told = {"day": day, "from_on": due_days[-1].from_on.isoformat()}
+    told = {
+        "day": day,
+        "from_on": due_days[-1].from_on.isoformat(),
+        "next_due_on": due_on.isoformat() if due_on is not None else None,
+    }
     await uow.audit("contract.due_day_changed", f"contract:{contract_id}", told)
     return due_days[-1].from_on
 
@@ -156,6 +158,7 @@ async def set_mode(
         raise Refused(f"the contract is billed until {bill.billed_until}; its mode stays as it is")
     start = started_on or bill.started_on
     due_days = (replace(bill.due_days[0], from_on=start), *bill.due_days[1:])
+    due_on = first_due(start, due_days, mode)
     await uow.connection.execute(
         update(contract_billing)
         .where(contract_billing.c.contract_id == contract_id)
@@ -164,10 +167,14 @@ async def set_mode(
             started_on=start,
             billed_until=start,
             credited_until=start,
-            next_due_on=first_due(start, due_days, mode),
+            next_due_on=due_on,
         )
     )
-    told = {"mode": mode.value, "started_on": start.isoformat()}
+    told = {
+        "mode": mode.value,
+        "started_on": start.isoformat(),
+        "next_due_on": due_on.isoformat(),
+    }
     await uow.audit("contract.billing_set", f"contract:{contract_id}", told)
 
 
@@ -251,15 +258,11 @@ async def add_discount(house: House, uow: Uow, contract_id: int, discount: Disco
     price = tariff.price_cents if tariff is not None else 0
     if (discount.cents or 0) > price:
         raise Refused(f"a discount of {discount.cents} cents is above the price of {price} cents")
-    values = {name: getattr(discount, name) for name in _DISCOUNT}
-    made = await uow.connection.execute(
-        insert(discounts).values(contract_id=contract_id, **values).returning(discounts.c.id)
-    )
-    number = int(made.scalar_one())
-    told = values | {
-        "from_on": discount.from_on.isoformat(),
-        "until_on": discount.until_on.isoformat() if discount.until_on is not None else None,
-    }
+    number = await uow.draw("discounts")
+    row = {name: getattr(discount, name) for name in _DISCOUNT}
+    row |= {"id": number, "contract_id": contract_id, "plan_id": None}
+    await uow.connection.execute(insert(discounts).values(**row))
+    told = {"discount_id": number, **plain(row)}
     await uow.audit("discount.given", f"contract:{contract_id}", told)
     return number
 
@@ -283,9 +286,7 @@ async def add_instalments(
         for n, (on, amount) in enumerate(dues, start=1)
         if amount
     ]
-    await add_lines(uow, contract_id, lines, author, True)
-    told = {"cents": cents, "parts": parts, "description": title}
-    await uow.audit("lines.added", f"contract:{contract_id}", told)
+    await waiting.add(uow, contract_id, lines, author, True)
     return dues
 
 
@@ -297,32 +298,8 @@ async def add_one_off(
     if before.next_due_on is None:
         raise Refused(f"contract {contract_id} is billed by hand; no invoice would take the line")
     line = Line(title, cents, Kind.ONE_OFF)
-    await add_lines(uow, contract_id, [(before.next_due_on, line)], author, True)
-    told = {"cents": cents, "parts": 1, "description": title}
-    await uow.audit("lines.added", f"contract:{contract_id}", told)
+    await waiting.add(uow, contract_id, [(before.next_due_on, line)], author, True)
     return before.next_due_on
-
-
-async def add_lines(
-    uow: Uow, contract_id: int, lines: Sequence[tuple[date, Line]], author: str, by_hand: bool
-) -> None:
-    rows: list[Mapping[str, Any]] = [
-        {
-            "contract_id": contract_id,
-            "description": line.description,
-            "amount_cents": line.amount_cents,
-            "kind": line.kind.value,
-            "service": line.service,
-            "from_on": line.from_on,
-            "until_on": line.until_on,
-            "due_from": due_from,
-            "by_hand": by_hand,
-            "author": author,
-        }
-        for due_from, line in lines
-    ]
-    if rows:
-        await uow.connection.execute(insert(waiting_lines), rows)
 
 
 async def _billed(house: House, uow: Uow, contract_id: int) -> Billed:

@@ -64,7 +64,7 @@ async def apply(
         await contract_changes.set_mode(house, uow, contract_id, Mode.ADVANCE, None)
     if offer.outcome is Outcome.DEPOSIT and offer.deposit_cents:
         # Enrolled before it has an invoice: else it would count as billed by hand.
-        await enrol.enrol_one(uow.connection, contract_id, house.settings.zone)
+        await enrol.enrol_one(uow, contract_id, house.settings.zone)
         account = await uow.account(subscriber_id)
         invoice = Invoice(
             id=await uow.draw("invoices"),

@@ -18,7 +18,7 @@ from api import booklet, contract_changes
 from api.correcting import correct
 from api.house import House
 from api.issuing import Proposed, drawn_invoice, is_issued, mark_of
-from api.store import billing_rows, subscriptions
+from api.store import billing_rows, cycles, subscriptions, waiting
 from api.store.billing_tables import contract_billing, contract_endings, minimum_terms
 from api.store.customer_tables import contracts
 from api.store.money_tables import invoices
@@ -135,7 +135,7 @@ async def finish(house: House, uow: Uow, contract_id: int) -> Ended:
     if cents:
         line = Line("Multa por fidelidade", cents, Kind.PENALTY)
         due_from = before.next_due_on or told.ends_on
-        await contract_changes.add_lines(uow, contract_id, [(due_from, line)], told.author, True)
+        await waiting.add(uow, contract_id, [(due_from, line)], told.author, True)
     loaded = await subscriptions.load(
         uow.connection, [contract_id], uow.clock.now().date(), house.settings.zone
     )
@@ -156,7 +156,7 @@ async def finish(house: House, uow: Uow, contract_id: int) -> Ended:
                 await uow.record(account, facts)
                 invoice_id, invoice_cents = invoice.id, invoice.amount_cents
             made = replace(mark_of(item, invoice_id), next_due_on=None)
-            await subscriptions.mark(uow.connection, [made])
+            await cycles.mark(uow, [made])
     await uow.connection.execute(
         update(contract_billing)
         .where(contract_billing.c.contract_id == contract_id)

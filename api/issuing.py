@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from api.house import House
-from api.store import billing_rows, good_payers, subscriptions
+from api.store import billing_rows, cycles, good_payers, subscriptions
 from api.store.bills import bill_for
-from api.store.subscriptions import Billed, Mark
+from api.store.cycles import Mark
+from api.store.subscriptions import Billed
 from api.store.uow import Uow
 from billing.account import issue_invoice
 from billing.bounds import MAY_BE_RELEASED
@@ -85,7 +86,7 @@ async def _bill_locked(
     if parked is not None:
         await billing_rows.unpark(uow.connection, parked.id, invoice_id)
     made = mark_of(item, invoice_id)
-    await subscriptions.mark(uow.connection, [made])
+    await cycles.mark(uow, [made])
     tally.done += 1
     return again(made.next_due_on, horizon)
 

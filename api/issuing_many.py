@@ -12,10 +12,10 @@ from datetime import date
 from api import crashpoints
 from api.house import House
 from api.issuing import Proposed, Tally, again, due_of, due_proposal, invoice_of, is_issued, mark_of
-from api.store import billing_rows, bills, bulk_issue, good_payers, subscriptions
+from api.store import billing_rows, bills, bulk_issue, cycles, good_payers, subscriptions
 from api.store.bulk import draw_ids
+from api.store.cycles import Mark
 from api.store.money_tables import invoices
-from api.store.subscriptions import Mark
 from api.store.uow import Uow
 from billing.account import issue_invoice
 from billing.events import Fact, InvoiceIssued
@@ -82,7 +82,7 @@ async def bill_batch(
         for account, facts in batch.told:
             await uow.record(account, facts)
         if batch.marks:
-            await subscriptions.mark(uow.connection, batch.marks)
+            await cycles.mark(uow, batch.marks)
         crashpoints.reach("billing-written")
     tally.done += len(batch.marks)
     tally.invoices += batch.invoices

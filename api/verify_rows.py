@@ -8,6 +8,8 @@ changed, removed or added is named.
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.verify_billing import TOLD, verify_spans
+
 LEDGER, LOG = "the ledger", "the audit log"
 # Table, what names a row in it, and what a document leaves to its entry.
 _KEYED = (
@@ -30,8 +32,16 @@ _LOGGED = (
     ("holds", "hold", "{row} ->> 'id'", "hold_id"),
     ("charges", "charge", "concat({row} ->> 'provider', '/', {row} ->> 'txid')", "charge_id"),
 )
-# Those made before the log told of them are told of nowhere.
-_PERHAPS_UNTOLD = frozenset({"charges"})
+# Rows of before the log told of such: older than the first that it tells of.
+_UNTOLD = {
+    "charges": """
+        select concat(provider, '/', txid) as key from charges
+        where id < coalesce((select min(c.id) from charges c join audit_log l
+            on l.subject = concat('charge:', c.txid) and l.action = 'charge.made'),
+            9223372036854775807)
+    """
+}
+_NONE = "select cast(null as text) as key where false"
 _FROM_LEDGER = """
     select s.seq, item || cast({extra} as jsonb) as doc
     from ledger_entries e join ledger_seals s on s.entry_id = e.id,
@@ -49,14 +59,15 @@ with told as ({source}), merged as (
     select key, doc, to_jsonb(jsonb_populate_record(cast(null as {table}), doc)) as row from merged
 ), kept as (
     select {kept_key} as key, row from (select to_jsonb(a) as row from {table} a) as a
-)
+), older as ({untold})
 select key, typed.key is null, kept.key is null, part.name, part.found, part.told
-from typed full join kept using (key) left join lateral (
+from typed full join kept using (key)
+left join older as o(old) on o.old = kept.key left join lateral (
     select e.key as name, e.value as found, typed.row -> e.key as told
-    from jsonb_each(kept.row) as e
+    from jsonb_each(case when typed.row = kept.row then '{{}}' else kept.row end) as e
     where typed.doc ? e.key and e.value is distinct from typed.row -> e.key
 ) as part on true
-where typed.key is null or kept.key is null or part.name is not null
+where typed.key is null and o.old is null or kept.key is null or part.name is not null
 order by key, part.name
 """
 _ALLOCATIONS = """
@@ -100,7 +111,13 @@ async def verify_rows(connection: AsyncConnection) -> list[str]:
         differences += await _verify_table(connection, table, key, source, LEDGER)
     for table, verb, key, row_id in _LOGGED:
         source = _FROM_LOG.format(verb=verb, id=row_id)
-        differences += await _verify_table(connection, table, key, source, LOG)
+        untold = _UNTOLD.get(table, _NONE)
+        differences += await _verify_table(connection, table, key, source, LOG, untold)
+    for told in TOLD:
+        differences += await _verify_table(
+            connection, told.table, told.key, told.source, LOG, told.untold
+        )
+    differences += await verify_spans(connection)
     for bill_id, found, told in await connection.execute(text(_BILLS)):
         differences.append(f"bill {bill_id} is {found!r}, its invoices tell {told!r}")
     for row, told_times, found_times in await connection.execute(text(_ALLOCATIONS)):
@@ -111,18 +128,22 @@ async def verify_rows(connection: AsyncConnection) -> list[str]:
 
 
 async def _verify_table(
-    connection: AsyncConnection, table: str, key: str, source: str, teller: str
+    connection: AsyncConnection,
+    table: str,
+    key: str,
+    source: str,
+    teller: str,
+    untold: str = _NONE,
 ) -> list[str]:
     query = _ROWS.format(
         table=table,
         told_key=key.format(row="doc"),
         kept_key=key.format(row="row"),
         source=source,
+        untold=untold,
     )
     differences: list[str] = []
     for row_id, unknown, gone, column, found, told in await connection.execute(text(query)):
-        if unknown and table in _PERHAPS_UNTOLD:
-            continue
         if unknown:
             entry = "entry" if teller == LEDGER else "audit row"
             differences.append(f"no {entry} tells of {table} {row_id}")

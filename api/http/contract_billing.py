@@ -73,7 +73,7 @@ async def read_billing(
             await uow.payer_of_contract(id)
         except UnknownContract as error:
             raise unknown("contract", id) from error
-        await enrol.enrol_one(uow.connection, id, zone)
+        await enrol.enrol_one(uow, id, zone)
         desk = await uow.desk()
         today = desk.now.date()
         loaded = await subscriptions.load(uow.connection, [id], today, zone)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.store import chain
 from api.store.access_tables import holds, notices, promises
 from api.store.pen import Pen, Written
 from api.store.record_access import write_judged
@@ -110,14 +111,14 @@ async def _promise_taken(pen: Pen, promise: Promise) -> None:
     row = asdict(promise)
     row |= {"author_kind": promise.author_kind.value, "state": promise.state.value}
     await pen.connection.execute(_INSERT_PROMISE, row)
+    told = {name: value for name, value in row.items() if name != "debt_invoice_ids"}
+    debt = list(promise.debt_invoice_ids)
     pen.tell(
         "promise.taken",
         f"contract:{promise.contract_id}",
         promise_id=promise.id,
-        until_on=promise.until_on.isoformat(),
-        author=promise.author,
-        author_kind=promise.author_kind.value,
-        debt_invoice_ids=list(promise.debt_invoice_ids),
+        **chain.plain(told),
+        debt_invoice_ids=debt,
     )
 
 

@@ -53,6 +53,8 @@ async def write_agreed(pen: Pen, fact: Told) -> None:
                 f"contract:{promise.contract_id}",
                 promise_id=promise.id,
                 until_on=promise.until_on.isoformat(),
+                state=promise.state.value,
+                settled_at=_shown(promise.settled_at),
             )
         case AgreementOffered(agreement=agreement):
             row = agreement_row(agreement)

@@ -1,0 +1,43 @@
+"""Lines that wait for an invoice of their contract."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import insert
+
+from api.store.billing_tables import waiting_lines
+from api.store.chain import plain
+from api.store.uow import Uow
+from billing.invoice import Line
+
+
+async def add(
+    uow: Uow, contract_id: int, lines: Sequence[tuple[date, Line]], author: str, by_hand: bool
+) -> None:
+    """Let lines wait for the first invoice due on or after their day; without any, do nothing.
+
+    The audit log is told of the whole rows: an invoice takes them as they then stand.
+    """
+    rows: list[Mapping[str, Any]] = [
+        {
+            "id": await uow.draw("waiting_lines"),
+            "contract_id": contract_id,
+            "description": line.description,
+            "amount_cents": line.amount_cents,
+            "kind": line.kind.value,
+            "service": line.service,
+            "from_on": line.from_on,
+            "until_on": line.until_on,
+            "due_from": due_from,
+            "by_hand": by_hand,
+            "author": author,
+            "invoice_id": None,
+        }
+        for due_from, line in lines
+    ]
+    if rows:
+        await uow.connection.execute(insert(waiting_lines), rows)
+        action = "lines.added" if by_hand else "lines.corrected"
+        told = {"lines": [plain(row) for row in rows]}
+        await uow.audit(action, f"contract:{contract_id}", told)
