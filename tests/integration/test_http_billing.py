@@ -595,6 +595,28 @@ async def test_a_pause_of_forty_days_is_not_charged(
         assert await verify(house, connection) == []
 
 
+async def test_a_product_that_stays_while_walled_costs_nothing_in_a_pause(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """Money rule 8, ladder rule 13: a pause is blocked, in which nothing can be used."""
+    number = await contract(house)
+    film = {"code": "filmes", "name": "Filmes", "price_cents": 20_00, "stays_while_walled": True}
+    product = await post(admin, "/products", film)
+    await post(admin, f"/contracts/{number}/products", {"product_id": product["id"]})
+    days = {"from_on": "2027-03-10", "until_on": "2027-04-09"}
+    await post(admin, f"/contracts/{number}/pauses", days)
+    for day in ("2027-02-28", "2027-03-10", "2027-03-31", "2027-04-10", "2027-04-30"):
+        await at(house, f"{day}T00:03:00-03:00")
+        await bill(admin, day)
+        await look(house, f"{day}T00:07:00")
+    # 21 of 31 days are known when the second cycle is issued, the other ten are on the next one.
+    assert await invoices(admin, number) == [
+        ("2027-03-10", [99_90, 20_00]),
+        ("2027-04-10", [99_90, 20_00, -67_67, -13_55]),
+        ("2027-05-10", [99_90, 20_00, -32_23, -6_45]),
+    ]
+
+
 @pytest.mark.parametrize("lang", ["en", "pt-BR"])
 async def test_the_timeline_tells_what_was_corrected_and_changed(
     house: House, admin: httpx.AsyncClient, lang: str

@@ -35,13 +35,19 @@ from billing.reward import Paid as PaidInvoice
 from billing.reward import is_good_payer
 from billing.settle import clear_payment, issue_invoice
 from billing.subscription import Discount, Outage, Subscription, Suspension
-from billing.tariff import Component, Tariff, divide
+from billing.tariff import Addon, Component, Tariff, divide
 from billing.term import MinimumTerm, penalty
 from billing.terms import USUAL_TERMS, Terms
 from tests.support.accounts import CALENDAR as BANKS
 from tests.support.accounts import ZONE, account, payment, policy
 from tests.support.money_examples import Example
-from tests.support.money_oracle.answers import Answer, life_of, monthly_from_january, paid_cycle
+from tests.support.money_oracle.answers import (
+    Answer,
+    life_of,
+    monthly_from_january,
+    paid_cycle,
+    pauses_of,
+)
 from tests.support.money_oracle.exact import cents, reais
 from tests.support.money_oracle.lines import first_instant, suspended_days
 from tests.support.subscriptions import period, subscription
@@ -285,8 +291,16 @@ def _allocation(example: Example) -> Answer:
 def _suspended(example: Example) -> Answer:
     # Which days count is worked out in the shell; here they are the judge's.
     days = suspended_days(paid_cycle(example).days(), life_of(example).cuts, ZONE)
-    spans = tuple(Suspension(day, day + ONE_DAY, Level.WALLED) for day in days)
-    found = [x for x in _lines(example, _subscription(example, suspensions=spans)) if x < 0]
+    paused = suspended_days(paid_cycle(example).days(), pauses_of(example), ZONE)
+    spans = tuple(
+        Suspension(day, day + ONE_DAY, Level.BLOCKED if day in paused else Level.WALLED)
+        for day in days
+    )
+    bill = _subscription(example, suspensions=spans)
+    if "stays" in example.given:
+        own = Addon("sva", "SVA", example.money("stays"), bill.started_on, stays_while_walled=True)
+        bill = replace(bill, addons=(own,))
+    found = [x for x in _lines(example, bill) if x < 0]
     return {"days": str(len(days)), "lines": ", ".join(reais(x) for x in found) or "none"}
 
 

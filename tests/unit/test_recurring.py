@@ -113,6 +113,14 @@ def changed(on: str, to: int, **given: Any) -> Subscription:
             "2026-09-10",
             [59_94, 39_96, -23_20],
         ),
+        # rule 8, ladder rule 13: blocked, as in the customer's own pause, all of it is given back
+        (
+            subscription(
+                tariff=SCM_SVA, suspensions=(out("2026-08-12", "2026-08-24", Level.BLOCKED),)
+            ),
+            "2026-09-10",
+            [59_94, 39_96, -23_20, -15_47],
+        ),
         # rule 8: by default reduced days give nothing back
         (
             subscription(suspensions=(out("2026-08-12", "2026-08-24", Level.REDUCED),)),
@@ -132,6 +140,18 @@ def changed(on: str, to: int, **given: Any) -> Subscription:
             ),
             "2026-09-10",
             [99_90, 20_00, -38_67, -7_74],
+        ),
+        # walled it stays, and is charged; blocked nothing does: 10 days of it, 18 of the rest
+        (
+            subscription(
+                addons=(Addon("b", "B", 20_00, day("2026-08-10"), stays_while_walled=True),),
+                suspensions=(
+                    out("2026-08-12", "2026-08-20"),
+                    out("2026-08-20", "2026-08-30", Level.BLOCKED),
+                ),
+            ),
+            "2026-09-10",
+            [99_90, 20_00, -58_01, -6_45],
         ),
         # nothing for nothing
         (subscription(cents=0), "2026-09-10", []),

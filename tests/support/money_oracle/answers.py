@@ -43,10 +43,10 @@ def life_of(example: Example) -> Life:
     first = example.given.get("first")
     last = [Ended(example.day("last"))] if "last" in example.given else []
     changes = [PlanChanged(on, price) for price, on in example.dated("change")]
-    cuts = []
+    cuts = pauses_of(example)
     if "cut" in example.given:
         cut, back = example.given["cut"].split(" to ")
-        cuts = [(_at(cut), _at(back))]
+        cuts = [(_at(cut), _at(back)), *cuts]
     return Life(
         date.fromisoformat(first) if first else date(2015, 1, 1),
         int(example.given["due_day"]),
@@ -54,6 +54,14 @@ def life_of(example: Example) -> Life:
         events=(*changes, *last),
         cuts=tuple(cuts),
     )
+
+
+def pauses_of(example: Example) -> list[tuple[datetime, datetime]]:
+    """The customer's own pause: from the first instant of its first day to the end of its last."""
+    if "pause" not in example.given:
+        return []
+    first, last = (date.fromisoformat(day) for day in example.given["pause"].split(" to "))
+    return [(lines.first_instant(first, ZONE), lines.first_instant(last + DAY, ZONE))]
 
 
 def _at(text: str) -> datetime:
@@ -185,6 +193,10 @@ def _suspended(example: Example) -> Answer:
     life, cycle = life_of(example), paid_cycle(example)
     days = [day for day in cycle.days() if day >= life.activated_on]
     credits = [item.cents for item in cycle_cents(life, cycle) if item.text == "suspended"]
+    # What can be used while walled is gone in a pause alone.
+    gone = len(lines.suspended_days(days, pauses_of(example), ZONE))
+    back = lines.prorated(example.money("stays"), gone, cycle.of_days)
+    credits += [-back] if back else []
     return {
         "days": str(len(lines.suspended_days(days, life.cuts, ZONE))),
         "lines": ", ".join(reais(amount) for amount in credits) or "none",
