@@ -28,7 +28,7 @@ from api.store.customer_tables import contracts, plans
 from api.store.subscriptions import Billed
 from api.store.uow import Uow
 from billing.account import Account
-from billing.cycle import Mode, change_due_day, cycle_of, next_due
+from billing.cycle import Mode, change_due_day, next_due, next_due_changed
 from billing.invoice import Kind, Line
 from billing.money import split
 from billing.payer import Refused
@@ -134,8 +134,8 @@ async def change_day(house: House, uow: Uow, contract_id: int, day: int) -> date
         update(contracts).where(contracts.c.id == contract_id).values(due_day=day)
     )
     due_on = before.next_due_on
-    if due_on is not None and due_on > due_days[-1].from_on and bill.mode is Mode.ARREARS:
-        due_on = cycle_of(due_days[-1].from_on, due_days).ends_on
+    if due_on is not None and bill.mode is Mode.ARREARS:
+        due_on = next_due_changed(due_on, bill.due_days, due_days)
         await uow.connection.execute(
             update(contract_billing)
             .where(contract_billing.c.contract_id == contract_id)

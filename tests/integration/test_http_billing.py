@@ -132,6 +132,20 @@ async def test_another_due_day_of_those_on_offer(house: House, admin: httpx.Asyn
     assert [lines for _, lines in await invoices(admin, number)] == [[99_90], [48_34], [99_90]]
 
 
+async def test_a_due_day_that_is_taken_back_is_billed_as_if_never_changed(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    await at(house, "2027-03-01T09:00:00-03:00")
+    await bill(admin, "2027-03-01")
+    for day, due_on in ((25, "2027-03-25"), (10, "2027-04-10")):
+        await post(admin, f"/contracts/{number}/due-day-changes", {"due_day": day})
+        assert (await get(admin, f"/contracts/{number}/billing"))["next_due_on"] == due_on
+    await at(house, "2027-03-31T09:00:00-03:00")
+    assert (await bill(admin, "2027-03-31"))["failed"] == []
+    assert [due for due, _ in await invoices(admin, number)] == ["2027-03-10", "2027-04-10"]
+
+
 async def test_a_due_day_that_a_month_lacks_is_its_last(
     house: House, admin: httpx.AsyncClient
 ) -> None:

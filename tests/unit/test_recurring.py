@@ -9,7 +9,15 @@ import pytest
 
 from billing.access import Level
 from billing.bounds import Flaw
-from billing.cycle import DueDay, Mode, change_due_day, cycle_of, due_in, issue_on
+from billing.cycle import (
+    DueDay,
+    Mode,
+    change_due_day,
+    cycle_of,
+    due_in,
+    issue_on,
+    next_due_changed,
+)
 from billing.invoice import Kind, Line
 from billing.recurring import correction, propose
 from billing.reward import Paid, Reward, is_good_payer
@@ -393,6 +401,29 @@ def test_a_due_day_that_a_month_lacks_is_its_last(
     year: int, month: int, due_day: int, due: str
 ) -> None:
     assert due_in(year, month, due_day) == day(due)
+
+
+@pytest.mark.parametrize(
+    ("due", "asked", "news", "now"),
+    [
+        # rule 4: the bridging cycle ends before the old due date would have come
+        ("2027-04-10", "2027-03-10", [25], "2027-03-25"),
+        # the running cycle ends first
+        ("2027-03-10", "2027-02-20", [25], "2027-03-10"),
+        # the last of several counts
+        ("2027-04-10", "2027-03-10", [25, 5], "2027-04-05"),
+        # taken back before the bridge was billed, and before it began
+        ("2027-04-10", "2027-03-10", [25, 10], "2027-04-10"),
+        ("2028-03-10", "2028-02-20", [25, 10], "2028-03-10"),
+    ],
+)
+def test_the_next_due_date_after_a_change(due: str, asked: str, news: list[int], now: str) -> None:
+    due_days, due_on = (DueDay(day("2026-08-10"), 10),), day(due)
+    for new in news:
+        after = change_due_day(due_days, new, day(asked))
+        due_on = next_due_changed(due_on, due_days, after)
+        due_days = after
+    assert due_on == day(now)
 
 
 def test_a_due_day_changes_at_the_end_of_the_running_cycle() -> None:
