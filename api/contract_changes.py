@@ -28,7 +28,7 @@ from api.store.customer_tables import contracts, plans
 from api.store.subscriptions import Billed
 from api.store.uow import Uow
 from billing.account import Account
-from billing.cycle import Mode, change_due_day, next_due, next_due_changed
+from billing.cycle import Mode, as_many_on, change_due_day, next_due, next_due_changed
 from billing.invoice import Kind, Line
 from billing.money import split
 from billing.payer import Refused
@@ -141,6 +141,7 @@ async def change_day(house: House, uow: Uow, contract_id: int, day: int) -> date
             .where(contract_billing.c.contract_id == contract_id)
             .values(next_due_on=due_on)
         )
+    await _move_lines(house, uow, before)
     told = {"day": day, "from_on": due_days[-1].from_on.isoformat()}
     await uow.audit("contract.due_day_changed", f"contract:{contract_id}", told)
     return due_days[-1].from_on
@@ -167,6 +168,7 @@ async def set_mode(
             next_due_on=first_due(start, due_days, mode),
         )
     )
+    await _move_lines(house, uow, before)
     told = {"mode": mode.value, "started_on": start.isoformat()}
     await uow.audit("contract.billing_set", f"contract:{contract_id}", told)
 
@@ -323,6 +325,23 @@ async def add_lines(
     ]
     if rows:
         await uow.connection.execute(insert(waiting_lines), rows)
+
+
+async def _move_lines(house: House, uow: Uow, before: Billed) -> None:
+    """What waits for the next invoice, or the one after, is on that one, whenever it is due now."""
+    after = await _billed(house, uow, before.contract_id)
+    was, now = before.next_due_on, after.next_due_on
+    if was is None or now is None:
+        return
+    days = before.subscription.due_days, after.subscription.due_days
+    for extra in before.subscription.extras:
+        due_from = as_many_on(extra.due_from, was, days[0], now, days[1])
+        if due_from != extra.due_from:
+            await uow.connection.execute(
+                update(waiting_lines)
+                .where(waiting_lines.c.id == extra.id)
+                .values(due_from=due_from)
+            )
 
 
 async def _billed(house: House, uow: Uow, contract_id: int) -> Billed:

@@ -151,6 +151,27 @@ def next_due_changed(
     return cycle_of(max(after[-1].from_on, start), after).ends_on
 
 
+def as_many_on(
+    due_on: date,
+    was: date,
+    before: tuple[DueDay, ...],
+    now: date,
+    after: tuple[DueDay, ...],
+) -> date:
+    """What waited for the k-th invoice from now waits for the k-th one under other due days too.
+
+    Args:
+        due_on: the first due date that it waited for.
+        was: the next due date so far, by the due days `before`.
+        before: the due days so far.
+        now: the next due date by those `after`.
+        after: the due days as they are.
+    """
+    while was < due_on:
+        was, now = next_due(was, before), next_due(now, after)
+    return now
+
+
 def issue_on(due_on: date, days_before: int) -> date:
     """The day on which the invoice of a due date is issued (rule 1)."""
     return due_on - timedelta(days=days_before)

@@ -132,6 +132,34 @@ async def test_another_due_day_of_those_on_offer(house: House, admin: httpx.Asyn
     assert [lines for _, lines in await invoices(admin, number)] == [[99_90], [48_34], [99_90]]
 
 
+async def test_what_waits_for_the_next_invoice_is_on_the_bridging_one(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """ADR 0023: a correction is a line on the next invoice, whenever that one falls due."""
+    number = await contract(house)
+    cheap = await add_plan(house, price_cents=79_95)
+    await at(house, "2027-03-01T09:00:00-03:00")
+    await bill(admin, "2027-03-01")
+    parts = {"amount_cents": 90_00, "instalments": 3}
+    await post(admin, f"/contracts/{number}/installation", parts)
+    await post(admin, f"/contracts/{number}/plan-changes", {"plan_id": cheap})
+    visit = {"description": "Visita", "amount_cents": 5_00}
+    await post(admin, f"/contracts/{number}/one-off-lines", visit)
+    await post(admin, f"/contracts/{number}/due-day-changes", {"due_day": 20})
+    for day in ("2027-03-10", "2027-04-10", "2027-05-10"):
+        await at(house, f"{day}T09:00:00-03:00")
+        await bill(admin, day)
+    # 10 to 19 March, ten of 31 days; for the days before, 19 of 28 at 99.90 and 9 at 79.95.
+    assert await invoices(admin, number) == [
+        ("2027-03-10", [99_90]),
+        ("2027-03-20", [25_79, -99_90, 67_79, 25_70, 30_00, 5_00]),
+        ("2027-04-20", [79_95, 30_00]),
+        ("2027-05-20", [79_95, 30_00]),
+    ]
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
 async def test_a_due_day_that_is_taken_back_is_billed_as_if_never_changed(
     house: House, admin: httpx.AsyncClient
 ) -> None:

@@ -1,7 +1,7 @@
 """What an invoice of a month contains, to the cent. Each row names its source."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from billing.bounds import Flaw
 from billing.cycle import (
     DueDay,
     Mode,
+    as_many_on,
     change_due_day,
     cycle_of,
     due_in,
@@ -424,6 +425,29 @@ def test_the_next_due_date_after_a_change(due: str, asked: str, news: list[int],
         due_on = next_due_changed(due_on, due_days, after)
         due_days = after
     assert due_on == day(now)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "was", "waits", "moved"),
+    [
+        # one an invoice, the bridging one too, and none later than it was
+        (10, 15, "2027-01-10", ["2027-01-10", "2027-02-10"], ["2026-12-15", "2027-01-15"]),
+        (25, 5, "2027-01-25", ["2027-01-25", "2027-02-25"], ["2027-01-05", "2027-02-05"]),
+        # never two on one: 28 February is the due date of both days
+        (31, 30, "2027-01-31", ["2027-01-31", "2027-02-28"], ["2027-01-30", "2027-02-28"]),
+        # what waited for an invoice that is past waits for the next one
+        (10, 15, "2027-01-10", ["2026-12-01"], ["2026-12-15"]),
+    ],
+)
+def test_what_waits_for_an_invoice_waits_for_the_same_one_after_a_change_of_due_day(
+    old: int, new: int, was: str, waits: list[str], moved: list[str]
+) -> None:
+    before = (DueDay(day("2026-08-10"), old),)
+    running = cycle_of(day(was) - timedelta(days=1), before)
+    after = change_due_day(before, new, running.starts_on)
+    now = next_due_changed(day(was), before, after)
+    found = [as_many_on(day(due), day(was), before, now, after) for due in waits]
+    assert found == [day(due) for due in moved]
 
 
 def test_a_due_day_changes_at_the_end_of_the_running_cycle() -> None:

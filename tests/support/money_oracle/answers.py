@@ -13,8 +13,8 @@ from tests.support.money_oracle.bill import Bill, Share
 from tests.support.money_oracle.bounds import Proposed, good_payer, parked
 from tests.support.money_oracle.cycles import DAY, Cycle, bridge, cycle_at, is_due
 from tests.support.money_oracle.exact import cents, half_up, reais, split
-from tests.support.money_oracle.life import Ended, Life, PlanChanged
-from tests.support.money_oracle.statement import cycle_cents
+from tests.support.money_oracle.life import DueDayChanged, Ended, Life, PlanChanged
+from tests.support.money_oracle.statement import cycle_cents, statement
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 Answer = dict[str, str]
@@ -109,6 +109,8 @@ def _plan_change(example: Example) -> Answer:
 
 
 def _due_day_change(example: Example) -> Answer:
+    if "first" in example.given:
+        return _next_invoices(example)
     old = int(example.given["old_day"])
     between = bridge(cycle_at(example.day("asked"), old), old, int(example.given["new_day"]))
     assert between is not None
@@ -118,6 +120,26 @@ def _due_day_change(example: Example) -> Answer:
         "to": between.last.isoformat(),
         "of": str(between.of_days),
         "amount": reais(lines.prorated(example.money("price"), days, between.of_days)),
+    }
+
+
+def _next_invoices(example: Example) -> Answer:
+    """The first invoice, issued at once, is of the old day; what follows knows of both changes."""
+    asked, new_day = example.day("asked"), int(example.given["new_day"])
+    moved = DueDayChanged(asked, new_day)
+    first, old_day = example.day("first"), int(example.given["old_day"])
+    changes = [PlanChanged(on, price) for price, on in example.dated("change")]
+    price = example.money("price", "1.00")
+    life = Life(first, old_day, price, events=(*changes, moved))
+    _, *found = statement(life, asked + timedelta(days=120)).invoices
+    if "instalments" in example.given:
+        count = int(example.given["instalments"])
+        return {"dues": ", ".join(item.due_on.isoformat() for item in found[:count])}
+    sums = {line.text: reais(line.cents) for line in found[0].lines}
+    return {
+        "due": found[0].due_on.isoformat(),
+        "amount": sums["service"],
+        "correction": sums["correction"],
     }
 
 
