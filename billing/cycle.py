@@ -130,9 +130,7 @@ def change_due_day(
     return (*kept, DueDay(from_on, day))
 
 
-def next_due_changed(
-    due_on: date, before: tuple[DueDay, ...], after: tuple[DueDay, ...]
-) -> date:
+def next_due_changed(due_on: date, before: tuple[DueDay, ...], after: tuple[DueDay, ...]) -> date:
     """The next due date of a contract in arrears, once its due days are others.
 
     Args:

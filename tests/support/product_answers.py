@@ -280,7 +280,34 @@ class _Payer:
         self.invoices |= {item.id: item for item in self.account.invoices}
 
 
+def _discount_of_cycles(example: Example) -> Answer:
+    """One invoice for several cycles, as after one that gave back more than it cost."""
+    due = example.day("due")
+    first = due
+    for _ in range(int(example.given["cycles"])):
+        first = cycle_of(first - ONE_DAY, (DueDay(date(2015, 1, 1), due.day),)).starts_on
+    every = [first + n * ONE_DAY for n in range((due - first).days)]
+    cut, back = (
+        datetime.fromisoformat(at).replace(tzinfo=ZONE) for at in example.given["cut"].split(" to ")
+    )
+    spans = tuple(
+        Suspension(day, day + ONE_DAY, Level.WALLED)
+        for day in suspended_days(every, [(cut, back)], ZONE)
+    )
+    bill = subscription(
+        first.isoformat(),
+        due.day,
+        example.money("price"),
+        discounts=_offers(example),
+        suspensions=spans,
+    )
+    lines = propose(bill, due, Terms(issue_days_before=0)).lines
+    return {"discount": reais(-sum(line.amount_cents for line in lines if line.conditional))}
+
+
 def _discount(example: Example) -> Answer:
+    if "cycles" in example.given:
+        return _discount_of_cycles(example)
     payer, due = _Payer(), example.day("due")
     lines = _conditional(example.money("price"), _offers(example))
     number = payer.issue(due, lines)

@@ -223,6 +223,36 @@ def test_a_discount_gives_nothing_on_days_that_are_given_back_anyhow() -> None:
 
 
 @pytest.mark.parametrize(
+    ("discounts", "cents"),
+    [
+        # two discounts, once each
+        ([("em dia", 10_00, True), ("fiel", 10_00, True)], [-10_00, -10_00]),
+        # together at most what is left of the other cycle: 12 of 31 days, 47.79 of 123.45
+        ([("em dia", 40_00, True), ("fiel", 40_00, True)], [-40_00, -7_79]),
+        # what lateness cannot take away comes first, in each cycle
+        ([("em dia", 40_00, True), ("fiel", 40_00, False)], [-40_00, -7_79]),
+        # a part of the price, of the second cycle alone
+        ([("metade", 61_72, False)], [-47_79]),
+    ],
+)
+def test_a_cycle_that_is_given_back_earns_no_discount_of_the_next_one(
+    discounts: list[tuple[str, int, bool]], cents: list[int]
+) -> None:
+    # 10 June to 9 July is wholly suspended and gave back more than it cost, so that one invoice
+    # pays for it and for the cycle after it, 19 of whose 31 days were suspended too.
+    bill = subscription(
+        "2027-06-10",
+        cents=123_45,
+        discounts=tuple(
+            Discount(title, day("2026-01-01"), cents=each, conditional=conditional)
+            for title, each, conditional in discounts
+        ),
+        suspensions=(out("2027-06-10", "2027-07-29", Level.BLOCKED),),
+    )
+    assert cents_of(bill, "2027-08-10") == [123_45, 123_45, *cents, -123_45, -75_66]
+
+
+@pytest.mark.parametrize(
     "wrong", [{}, {"cents": 1, "basis_points": 1}, {"cents": 0}, {"cents": -5}]
 )
 def test_a_discount_that_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:

@@ -148,7 +148,23 @@ def offers(example: Example) -> list[Fraction | int]:
     return [*example.percents("percent"), *(cents(item) for item in example.items("off"))]
 
 
+def _discount_of_cycles(example: Example) -> Answer:
+    """One invoice for several cycles: of each at most what suspended days leave of its price."""
+    price, due = example.money("price"), example.day("due")
+    cut, back = (_at(instant) for instant in example.given["cut"].split(" to "))
+    off, last = 0, due - DAY
+    for _ in range(int(example.given["cycles"])):
+        cycle = cycle_at(last, due.day)
+        gone = len(lines.suspended_days(cycle.days(), [(cut, back)], ZONE))
+        rest = price - lines.prorated(price, gone, cycle.of_days)
+        off += min(rest, lines.discount(price, offers(example)))
+        last = cycle.start - DAY
+    return {"discount": reais(off)}
+
+
 def _discount(example: Example) -> Answer:
+    if "cycles" in example.given:
+        return _discount_of_cycles(example)
     price, due = example.money("price"), example.day("due")
     off = lines.discount(price, offers(example))
     bill = Bill(due, price, off)
