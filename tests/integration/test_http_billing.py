@@ -450,6 +450,11 @@ async def test_a_run_for_a_day_already_run_and_one_while_another_runs(
     await contract(house)
     assert (await bill(admin, "2027-02-28"))["invoices"] == 1
     assert (await bill(admin, "2027-02-28"))["id"] is None
+    kept = [i for i in (await get(admin, "/audit"))["items"] if i["action"].startswith("billing.")]
+    assert sorted((i["action"], i["data"]["until"]) for i in kept) == [
+        ("billing.run", "2027-02-28"),
+        ("billing.run_empty", "2027-02-28"),
+    ]
     async with billing_run._alone(house):
         refused = await post(admin, "/billing-runs", {"until": "2027-02-28"}, 409)
     assert refused["type"].endswith("run-goes-on")
