@@ -22,6 +22,7 @@ from api.issuing import Tally, bill_one
 from api.issuing_many import bill_batch
 from api.store import billing_rows, enrol
 from api.store.terms import read_terms
+from api.store.uow import Uow
 from billing.calendar import day_start
 
 BATCH = 1_000
@@ -140,6 +141,15 @@ async def run(
     return BillingRun(
         run_id, until, tally.invoices, tally.amount_cents, tally.parked, tuple(failed)
     )
+
+
+async def keep_empty(uow: Uow, ran: BillingRun) -> None:
+    """In the audit log, that somebody asked for a run and nothing was due, if that is so.
+
+    The schedule asks often, and says nothing of what it did not find.
+    """
+    if ran.id is None:
+        await uow.audit("billing.run_empty", "billing", {"until": ran.until.isoformat()})
 
 
 async def bills_by_itself(house: House, connection: AsyncConnection) -> bool:

@@ -140,6 +140,7 @@ async def bill(settings: Settings, until: date) -> int:
     from api import billing_run
     from api.progress import bar_on_stderr
 
+    correlation_id = uuid4().hex
     async with _house(settings) as house:
         try:
             with bar_on_stderr() as bar:
@@ -147,12 +148,14 @@ async def bill(settings: Settings, until: date) -> int:
                 ran = await billing_run.run(
                     house,
                     until,
-                    uuid4().hex,
+                    correlation_id,
                     "cli",
                     lambda done, total: bar.update(task, completed=done, total=total),
                 )
         except (billing_run.RunGoesOn, billing_run.BadUntil) as error:
             raise Refused(str(error)) from error
+        async with house.uow("cli", correlation_id) as uow:
+            await billing_run.keep_empty(uow, ran)
     if ran.id is None:
         typer.echo(f"nothing is due to be issued until {until}: that was billed already")
         return 0

@@ -27,7 +27,7 @@ from api.store.customer_tables import contracts, plans
 from api.store.subscriptions import Billed
 from api.store.uow import Uow
 from billing.account import Account
-from billing.cycle import Mode, change_due_day, cycle_of, next_due
+from billing.cycle import Mode, as_many_on, change_due_day, next_due, next_due_changed
 from billing.invoice import Kind, Line
 from billing.money import split
 from billing.payer import Refused
@@ -132,8 +132,8 @@ async def change_day(house: House, uow: Uow, contract_id: int, day: int) -> date
         update(contracts).where(contracts.c.id == contract_id).values(due_day=day)
     )
     due_on = before.next_due_on
-    if due_on is not None and due_on > due_days[-1].from_on and bill.mode is Mode.ARREARS:
-        due_on = cycle_of(due_days[-1].from_on, due_days).ends_on
+    if due_on is not None and bill.mode is Mode.ARREARS:
+        due_on = next_due_changed(due_on, bill.due_days, due_days)
         await uow.connection.execute(
             update(contract_billing)
             .where(contract_billing.c.contract_id == contract_id)
@@ -144,6 +144,7 @@ async def change_day(house: House, uow: Uow, contract_id: int, day: int) -> date
         "from_on": due_days[-1].from_on.isoformat(),
         "next_due_on": due_on.isoformat() if due_on is not None else None,
     }
+    await _move_lines(house, uow, before)
     await uow.audit("contract.due_day_changed", f"contract:{contract_id}", told)
     return due_days[-1].from_on
 
@@ -175,6 +176,7 @@ async def set_mode(
         "started_on": start.isoformat(),
         "next_due_on": due_on.isoformat(),
     }
+    await _move_lines(house, uow, before)
     await uow.audit("contract.billing_set", f"contract:{contract_id}", told)
 
 
@@ -300,6 +302,20 @@ async def add_one_off(
     line = Line(title, cents, Kind.ONE_OFF)
     await waiting.add(uow, contract_id, [(before.next_due_on, line)], author, True)
     return before.next_due_on
+
+
+async def _move_lines(house: House, uow: Uow, before: Billed) -> None:
+    """What waits for the next invoice, or the one after, is on that one, whenever it is due now."""
+    after = await _billed(house, uow, before.contract_id)
+    was, now = before.next_due_on, after.next_due_on
+    if was is None or now is None:
+        return
+    days = before.subscription.due_days, after.subscription.due_days
+    moved = {
+        extra.id: as_many_on(extra.due_from, was, days[0], now, days[1])
+        for extra in before.subscription.extras
+    }
+    await waiting.move(uow, before.contract_id, moved)
 
 
 async def _billed(house: House, uow: Uow, contract_id: int) -> Billed:

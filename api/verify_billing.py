@@ -67,7 +67,7 @@ from (select *, {_OF} from audit_log where action = 'contract.automatic_payment_
 """  # noqa: S608
 _LINES = """
 select seq, line as doc from audit_log, jsonb_array_elements(data -> 'lines') as line
-where action in ('lines.added', 'lines.corrected')
+where action in ('lines.added', 'lines.corrected', 'lines.moved')
 union all
 select seq, jsonb_build_object('id', line -> 0, 'invoice_id', line -> 1)
 from audit_log, jsonb_array_elements(data -> 'lines') as line where action = 'cycles.billed'

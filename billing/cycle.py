@@ -130,6 +130,46 @@ def change_due_day(
     return (*kept, DueDay(from_on, day))
 
 
+def next_due_changed(due_on: date, before: tuple[DueDay, ...], after: tuple[DueDay, ...]) -> date:
+    """The next due date of a contract in arrears, once its due days are others.
+
+    Args:
+        due_on: the next due date so far. What was due before it is done.
+        before: the due days so far.
+        after: what `change_due_day` made of them.
+
+    >>> before = (DueDay(date(2026, 8, 10), 10), DueDay(date(2027, 3, 10), 25))
+    >>> next_due_changed(date(2027, 3, 25), before, before[:1])
+    datetime.date(2027, 4, 10)
+    """
+    if due_on <= after[-1].from_on:
+        return due_on
+    # Without the cycle's start a bridge that is taken back would lead to the first due date of all.
+    start = cycle_of(due_on - ONE_DAY, before).starts_on
+    return cycle_of(max(after[-1].from_on, start), after).ends_on
+
+
+def as_many_on(
+    due_on: date,
+    was: date,
+    before: tuple[DueDay, ...],
+    now: date,
+    after: tuple[DueDay, ...],
+) -> date:
+    """What waited for the k-th invoice from now waits for the k-th one under other due days too.
+
+    Args:
+        due_on: the first due date that it waited for.
+        was: the next due date so far, by the due days `before`.
+        before: the due days so far.
+        now: the next due date by those `after`.
+        after: the due days as they are.
+    """
+    while was < due_on:
+        was, now = next_due(was, before), next_due(now, after)
+    return now
+
+
 def issue_on(due_on: date, days_before: int) -> date:
     """The day on which the invoice of a due date is issued (rule 1)."""
     return due_on - timedelta(days=days_before)

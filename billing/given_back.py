@@ -3,7 +3,8 @@
 Source: money rules 8 and 14.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime
 from fractions import Fraction
 
@@ -17,6 +18,8 @@ from billing.tariff import divide, tariff_on
 from billing.terms import Terms
 
 OUT = frozenset({Level.WALLED, Level.BLOCKED})
+# Blocked is nothing at all (a customer's own pause is), so what stays while walled is not there.
+NOTHING = frozenset({Level.BLOCKED})
 
 
 def suspension_credits(
@@ -45,33 +48,34 @@ def _credits_of_cycle(
     subscription: Subscription,
     piece: Piece,
     first: date,
-    levels: Iterable[Level],
+    levels: AbstractSet[Level],
     rate: Fraction,
     title: str,
 ) -> Iterator[Line]:
     # What was credited of this cycle before counts along: all of it never exceeds the price.
     seen = Piece(piece.cycle, first, piece.until_on)
     for tariff, part in tariff_parts(subscription, seen):
-        days, earlier = _suspended(subscription, part, piece.from_on, levels)
-        cents = _credit(tariff.price_cents, days, earlier, piece, rate)
-        if not cents:
-            continue
-        shares = zip(tariff.components, divide(tariff, cents), strict=True)
-        for component, share in shares:
-            if share and not component.stays_while_walled:
-                yield Line(
-                    f"{title}: {component.description} ({len(days) - earlier} dias)",
-                    -share,
-                    component.kind,
-                    component.service,
-                    days[earlier],
-                    days[-1] + ONE_DAY,
-                )
+        for stays in sorted({item.stays_while_walled for item in tariff.components}):
+            days, earlier = _suspended(subscription, part, piece.from_on, _gone(levels, stays))
+            cents = _credit(tariff.price_cents, days, earlier, piece, rate)
+            if not cents:
+                continue
+            for component, share in zip(tariff.components, divide(tariff, cents), strict=True):
+                if share and component.stays_while_walled is stays:
+                    yield Line(
+                        f"{title}: {component.description} ({len(days) - earlier} dias)",
+                        -share,
+                        component.kind,
+                        component.service,
+                        days[earlier],
+                        days[-1] + ONE_DAY,
+                    )
     for addon in subscription.addons:
         part_of = seen.within(addon.from_on, addon.until_on)
-        if part_of is None or addon.stays_while_walled:
+        if part_of is None:
             continue
-        days, earlier = _suspended(subscription, part_of, piece.from_on, levels)
+        gone = _gone(levels, addon.stays_while_walled)
+        days, earlier = _suspended(subscription, part_of, piece.from_on, gone)
         cents = _credit(addon.price_cents, days, earlier, piece, rate)
         if cents:
             yield Line(
@@ -84,8 +88,13 @@ def _credits_of_cycle(
             )
 
 
+def _gone(levels: AbstractSet[Level], stays_while_walled: bool) -> AbstractSet[Level]:
+    """At which of the levels a service is not there."""
+    return levels & NOTHING if stays_while_walled else levels
+
+
 def _suspended(
-    subscription: Subscription, part: Piece, since: date, levels: Iterable[Level]
+    subscription: Subscription, part: Piece, since: date, levels: AbstractSet[Level]
 ) -> tuple[list[date], int]:
     """The days of a part at one of the levels, in order; how many of them are before `since`."""
     days: list[date] = []

@@ -137,24 +137,34 @@ def _discounts(
     charged: Sequence[Line],
     credited: Sequence[Line],
 ) -> Iterator[Line]:
-    """Rules 5 and 15: each of the full price of its days, together at most the price."""
+    """Rules 5 and 15: each of the full price of its days, of a cycle together at most its price."""
     if not span:
         return
     plan = {c.service for period in subscription.tariffs for c in period.tariff.components}
     first = span[0].from_on
-    left = sum(line.amount_cents for line in charged if line.service in plan) + sum(
-        line.amount_cents
-        for line in credited
-        if line.service in plan and line.from_on is not None and line.from_on >= first
-    )
+    # Cycle by cycle: what is left of one is no price that another's discount could be of.
+    left = [
+        sum(
+            line.amount_cents
+            for line in (*charged, *credited)
+            if line.service in plan
+            and line.from_on is not None
+            and piece.from_on <= line.from_on < piece.until_on
+        )
+        for piece in span
+    ]
     wanted = list(subscription.discounts)
     reward = subscription.reward
     if reward is not None and reward.basis_points:
         wanted.append(Discount("Bônus de bom pagador", first, basis_points=reward.basis_points))
     # What lateness cannot take away comes first.
     for discount in sorted(wanted, key=lambda item: item.conditional):
-        cents = min(_discount_cents(subscription, discount, span), max(0, left))
-        left -= cents
+        exact = Fraction(0)
+        for place, piece in enumerate(span):
+            before = half_up(exact)
+            exact += min(_discount_of(subscription, discount, piece), Fraction(max(0, left[place])))
+            left[place] -= half_up(exact) - before
+        cents = half_up(exact)
         if cents:
             yield Line(
                 discount.description,
@@ -180,18 +190,18 @@ def _discounts(
             yield replace(line, description=title, amount_cents=-cents)
 
 
-def _discount_cents(subscription: Subscription, discount: Discount, span: Sequence[Piece]) -> int:
+def _discount_of(subscription: Subscription, discount: Discount, piece: Piece) -> Fraction:
+    """What a discount comes to on the days of one cycle, in cents that are not rounded."""
     cents = Fraction(0)
-    for piece in span:
-        for tariff, part in tariff_parts(subscription, piece):
-            held = part.within(discount.from_on, discount.until_on)
-            if held is None:
-                continue
-            full = Fraction(discount.cents or 0)
-            if discount.basis_points is not None:
-                full = Fraction(tariff.price_cents * discount.basis_points, WHOLE_BASIS_POINTS)
-            cents += Fraction(full * held.days, piece.cycle.full_days)
-    return half_up(cents)
+    for tariff, part in tariff_parts(subscription, piece):
+        held = part.within(discount.from_on, discount.until_on)
+        if held is None:
+            continue
+        full = Fraction(discount.cents or 0)
+        if discount.basis_points is not None:
+            full = Fraction(tariff.price_cents * discount.basis_points, WHOLE_BASIS_POINTS)
+        cents += Fraction(full * held.days, piece.cycle.full_days)
+    return cents
 
 
 def _without_pairs(lines: Sequence[Line]) -> list[Line]:

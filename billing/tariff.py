@@ -26,8 +26,8 @@ class Component:
         service: code of the product that it pays for.
         basis_points: hundredths of a percent of the price.
         cents: an amount of a whole cycle.
-        stays_while_walled: the service is usable while access is walled, so that suspended days
-            of it are charged (rule 8).
+        stays_while_walled: the service is usable while access is walled, so that walled days of
+            it are charged (rule 8); blocked ones are not.
     """
 
     service: str

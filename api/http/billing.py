@@ -122,15 +122,16 @@ async def withdraw_plan(
 @router.post(
     "/billing-runs",
     summary="Issue what is due to be issued until a day",
-    description="A run for a day already run issues nothing. One at a time.",
+    description="A run for a day already run issues nothing: its `id` is null, and the audit log"
+    " keeps that it was asked for. One at a time.",
     response_model=bodies.RanAnswer,
     responses=responses(409),
 )
 async def run(
     request: Request, body: bodies.AskRun, caller: Invoicing, key: IdempotencyKey = None
 ) -> JSONResponse:
-    async def work(_uow: Uow) -> tuple[int, bodies.RanAnswer]:
-        # In transactions of its own, as a review: this one holds the key alone.
+    async def work(uow: Uow) -> tuple[int, bodies.RanAnswer]:
+        # In transactions of its own, as a review: this one holds the key, and says if none was due.
         try:
             ran = await billing_run.run(
                 caller.house, body.until, caller.correlation_id, caller.identity.name
@@ -139,6 +140,7 @@ async def run(
             raise conflict("run-goes-on", "A billing run is at work", str(error)) from error
         except billing_run.BadUntil as error:
             raise invalid("until", str(error)) from error
+        await billing_run.keep_empty(uow, ran)
         return 200, bodies.RanAnswer(**asdict(ran) | {"failed": list(ran.failed)})
 
     return await once(request, caller, key, "POST /billing-runs", body, work)

@@ -25,7 +25,7 @@ class NewProduct(Body):
     code: Code
     name: Name
     price_cents: Price
-    # Usable while access is walled: its suspended days are charged.
+    # Usable while access is walled: walled days of it are charged, blocked ones are not.
     stays_while_walled: Annotated[bool, Field(strict=True)] = False
 
 

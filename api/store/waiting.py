@@ -4,12 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from api.store.billing_tables import waiting_lines
 from api.store.chain import plain
 from api.store.uow import Uow
 from billing.invoice import Line
+
+_MOVE = text("""
+update waiting_lines w set due_from = m.due_from
+  from unnest(cast(:ids as bigint[]), cast(:days as date[])) as m(id, due_from)
+ where w.id = m.id and w.due_from <> m.due_from
+returning w.id, w.due_from
+""")
 
 
 async def add(
@@ -41,3 +48,13 @@ async def add(
         action = "lines.added" if by_hand else "lines.corrected"
         told = {"lines": [plain(row) for row in rows]}
         await uow.audit(action, f"contract:{contract_id}", told)
+
+
+async def move(uow: Uow, contract_id: int, due_from: Mapping[int, date]) -> None:
+    """Let lines, by id, wait for another day; those that wait for it already are as they were."""
+    rows = await uow.connection.execute(
+        _MOVE, {"ids": list(due_from), "days": list(due_from.values())}
+    )
+    told = [{"id": row.id, "due_from": row.due_from.isoformat()} for row in rows]
+    if told:
+        await uow.audit("lines.moved", f"contract:{contract_id}", {"lines": told})

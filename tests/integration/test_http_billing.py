@@ -132,6 +132,48 @@ async def test_another_due_day_of_those_on_offer(house: House, admin: httpx.Asyn
     assert [lines for _, lines in await invoices(admin, number)] == [[99_90], [48_34], [99_90]]
 
 
+async def test_what_waits_for_the_next_invoice_is_on_the_bridging_one(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """ADR 0023: a correction is a line on the next invoice, whenever that one falls due."""
+    number = await contract(house)
+    cheap = await add_plan(house, price_cents=79_95)
+    await at(house, "2027-03-01T09:00:00-03:00")
+    await bill(admin, "2027-03-01")
+    parts = {"amount_cents": 90_00, "instalments": 3}
+    await post(admin, f"/contracts/{number}/installation", parts)
+    await post(admin, f"/contracts/{number}/plan-changes", {"plan_id": cheap})
+    visit = {"description": "Visita", "amount_cents": 5_00}
+    await post(admin, f"/contracts/{number}/one-off-lines", visit)
+    await post(admin, f"/contracts/{number}/due-day-changes", {"due_day": 20})
+    for day in ("2027-03-10", "2027-04-10", "2027-05-10"):
+        await at(house, f"{day}T09:00:00-03:00")
+        await bill(admin, day)
+    # 10 to 19 March, ten of 31 days; for the days before, 19 of 28 at 99.90 and 9 at 79.95.
+    assert await invoices(admin, number) == [
+        ("2027-03-10", [99_90]),
+        ("2027-03-20", [25_79, -99_90, 67_79, 25_70, 30_00, 5_00]),
+        ("2027-04-20", [79_95, 30_00]),
+        ("2027-05-20", [79_95, 30_00]),
+    ]
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
+
+
+async def test_a_due_day_that_is_taken_back_is_billed_as_if_never_changed(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    number = await contract(house)
+    await at(house, "2027-03-01T09:00:00-03:00")
+    await bill(admin, "2027-03-01")
+    for day, due_on in ((25, "2027-03-25"), (10, "2027-04-10")):
+        await post(admin, f"/contracts/{number}/due-day-changes", {"due_day": day})
+        assert (await get(admin, f"/contracts/{number}/billing"))["next_due_on"] == due_on
+    await at(house, "2027-03-31T09:00:00-03:00")
+    assert (await bill(admin, "2027-03-31"))["failed"] == []
+    assert [due for due, _ in await invoices(admin, number)] == ["2027-03-10", "2027-04-10"]
+
+
 async def test_a_due_day_that_a_month_lacks_is_its_last(
     house: House, admin: httpx.AsyncClient
 ) -> None:
@@ -408,6 +450,11 @@ async def test_a_run_for_a_day_already_run_and_one_while_another_runs(
     await contract(house)
     assert (await bill(admin, "2027-02-28"))["invoices"] == 1
     assert (await bill(admin, "2027-02-28"))["id"] is None
+    kept = [i for i in (await get(admin, "/audit"))["items"] if i["action"].startswith("billing.")]
+    assert sorted((i["action"], i["data"]["until"]) for i in kept) == [
+        ("billing.run", "2027-02-28"),
+        ("billing.run_empty", "2027-02-28"),
+    ]
     async with billing_run._alone(house):
         refused = await post(admin, "/billing-runs", {"until": "2027-02-28"}, 409)
     assert refused["type"].endswith("run-goes-on")
@@ -593,6 +640,28 @@ async def test_a_pause_of_forty_days_is_not_charged(
     assert await invoices(admin, number) == issued
     async with house.store.reading() as connection:
         assert await verify(house, connection) == []
+
+
+async def test_a_product_that_stays_while_walled_costs_nothing_in_a_pause(
+    house: House, admin: httpx.AsyncClient
+) -> None:
+    """Money rule 8, ladder rule 13: a pause is blocked, in which nothing can be used."""
+    number = await contract(house)
+    film = {"code": "filmes", "name": "Filmes", "price_cents": 20_00, "stays_while_walled": True}
+    product = await post(admin, "/products", film)
+    await post(admin, f"/contracts/{number}/products", {"product_id": product["id"]})
+    days = {"from_on": "2027-03-10", "until_on": "2027-04-09"}
+    await post(admin, f"/contracts/{number}/pauses", days)
+    for day in ("2027-02-28", "2027-03-10", "2027-03-31", "2027-04-10", "2027-04-30"):
+        await at(house, f"{day}T00:03:00-03:00")
+        await bill(admin, day)
+        await look(house, f"{day}T00:07:00")
+    # 21 of 31 days are known when the second cycle is issued, the other ten are on the next one.
+    assert await invoices(admin, number) == [
+        ("2027-03-10", [99_90, 20_00]),
+        ("2027-04-10", [99_90, 20_00, -67_67, -13_55]),
+        ("2027-05-10", [99_90, 20_00, -32_23, -6_45]),
+    ]
 
 
 @pytest.mark.parametrize("lang", ["en", "pt-BR"])

@@ -28,7 +28,9 @@ def tariffs(draw: st.DrawFn, price: int | None = None) -> Tariff:
     cents = draw(PRICES) if price is None else price
     share = draw(st.integers(0, 10_000))
     first = Component("internet", "Internet", Kind.SCM, basis_points=share)
-    return check(Tariff("plan", cents, (first, Component("sva", "Filmes", Kind.SVA))))
+    stays = draw(st.booleans())
+    film = Component("sva", "Filmes", Kind.SVA, stays_while_walled=stays)
+    return check(Tariff("plan", cents, (first, film)))
 
 
 @st.composite
@@ -148,13 +150,18 @@ def test_components_add_up(tariff: Tariff, cents: int) -> None:
 def test_who_is_suspended_all_the_time_pays_nothing(
     bill: Subscription, days_before: int, count: int
 ) -> None:
-    """Invariant M17, whatever is known at the issue: by the end all of it is given back."""
+    """Invariant M17, whatever is known at the issue: by the end all of it is given back.
+
+    Blocked, as in the customer's own pause, that is also what could be used while walled.
+    """
+    parts = [part for period in bill.tariffs for part in period.tariff.components]
+    stays = any(part.stays_while_walled for part in parts)
     terms = Terms(issue_days_before=days_before)
     end = bill.started_on + timedelta(days=400)
     bill = replace(
         bill,
         ended_on=bill.started_on + timedelta(days=31 * count),
-        suspensions=(Suspension(bill.started_on, end, Level.WALLED),),
+        suspensions=(Suspension(bill.started_on, end, Level.BLOCKED if stays else Level.WALLED),),
     )
     # Each change of due day may have put an invoice more before the last one.
     until_the_end = count + 3 + len(bill.due_days)

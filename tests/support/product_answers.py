@@ -22,26 +22,42 @@ from billing.agreement import (
 from billing.bounds import Flaw, flaws
 from billing.calendar import ONE_DAY, next_bank_day
 from billing.correct import Correcting, write_off_invoice
-from billing.cycle import DueDay, Mode, change_due_day, cycle_of, due_in, issue_on
+from billing.cycle import (
+    DueDay,
+    Mode,
+    as_many_on,
+    change_due_day,
+    cycle_of,
+    due_in,
+    issue_on,
+    next_due,
+    next_due_changed,
+)
 from billing.events import InvoiceCorrected, PaymentPosted
 from billing.invoice import Allocation, Invoice, Kind, Line, Share, charges
 from billing.ledger import REVENUE_RECOVERED, WRITE_OFF
 from billing.money import half_up, split
 from billing.payer import Correction, CorrectionKind
 from billing.policy import Policy
-from billing.recurring import propose
+from billing.recurring import correction, propose
 from billing.reverse import Reversing, refuse_excess, reverse_payment
 from billing.reward import Paid as PaidInvoice
 from billing.reward import is_good_payer
 from billing.settle import clear_payment, issue_invoice
-from billing.subscription import Discount, Outage, Subscription, Suspension
-from billing.tariff import Component, Tariff, divide
+from billing.subscription import Discount, Extra, Outage, Subscription, Suspension
+from billing.tariff import Addon, Component, Tariff, divide
 from billing.term import MinimumTerm, penalty
 from billing.terms import USUAL_TERMS, Terms
 from tests.support.accounts import CALENDAR as BANKS
 from tests.support.accounts import ZONE, account, payment, policy
 from tests.support.money_examples import Example
-from tests.support.money_oracle.answers import Answer, life_of, monthly_from_january, paid_cycle
+from tests.support.money_oracle.answers import (
+    Answer,
+    life_of,
+    monthly_from_january,
+    paid_cycle,
+    pauses_of,
+)
 from tests.support.money_oracle.exact import cents, reais
 from tests.support.money_oracle.lines import first_instant, suspended_days
 from tests.support.subscriptions import period, subscription
@@ -119,6 +135,8 @@ def _plan_change(example: Example) -> Answer:
 
 
 def _due_day_change(example: Example) -> Answer:
+    if "first" in example.given:
+        return _next_invoices(example)
     old, new = int(example.given["old_day"]), int(example.given["new_day"])
     running = cycle_of(example.day("asked"), (DueDay(date(2015, 1, 1), old),))
     before = (DueDay(running.starts_on, old),)
@@ -137,6 +155,35 @@ def _due_day_change(example: Example) -> Answer:
         "to": (between.ends_on - ONE_DAY).isoformat(),
         "of": str(between.full_days),
         "amount": reais(line.amount_cents),
+    }
+
+
+def _next_invoices(example: Example) -> Answer:
+    """One invoice is issued when the plan, then the due day changes: the lines that wait move."""
+    bill = subscription(
+        example.given["first"], int(example.given["old_day"]), example.money("price", "1.00")
+    )
+    issued = propose(bill, next_due(bill.started_on, bill.due_days), USUAL_TERMS)
+    before = replace(bill, billed_until=issued.billed_until, credited_until=issued.credited_until)
+    later = [period(on.isoformat(), price) for price, on in example.dated("change")]
+    after = replace(before, tariffs=(*before.tariffs, *later))
+    was = next_due(issued.due_on, before.due_days)
+    waits = [(was, line) for line in correction(before, after)]
+    due_on = was
+    for _ in range(int(example.given.get("instalments", "0"))):
+        waits.append((due_on, Line("Instalação", 1_00, Kind.ONE_OFF)))
+        due_on = next_due(due_on, before.due_days)
+    days = change_due_day(before.due_days, int(example.given["new_day"]), before.billed_until)
+    now = next_due_changed(was, before.due_days, days)
+    moved = [(as_many_on(due, was, before.due_days, now, days), line) for due, line in waits]
+    if "instalments" in example.given:
+        return {"dues": ", ".join(due.isoformat() for due, _ in moved)}
+    extras = tuple(Extra(n, line, due, by_hand=False) for n, (due, line) in enumerate(moved))
+    lines = propose(replace(after, due_days=days, extras=extras), now, USUAL_TERMS).lines
+    return {
+        "due": now.isoformat(),
+        "amount": reais(lines[0].amount_cents),
+        "correction": reais(sum(line.amount_cents for line in lines[1:])),
     }
 
 
@@ -233,7 +280,34 @@ class _Payer:
         self.invoices |= {item.id: item for item in self.account.invoices}
 
 
+def _discount_of_cycles(example: Example) -> Answer:
+    """One invoice for several cycles, as after one that gave back more than it cost."""
+    due = example.day("due")
+    first = due
+    for _ in range(int(example.given["cycles"])):
+        first = cycle_of(first - ONE_DAY, (DueDay(date(2015, 1, 1), due.day),)).starts_on
+    every = [first + n * ONE_DAY for n in range((due - first).days)]
+    cut, back = (
+        datetime.fromisoformat(at).replace(tzinfo=ZONE) for at in example.given["cut"].split(" to ")
+    )
+    spans = tuple(
+        Suspension(day, day + ONE_DAY, Level.WALLED)
+        for day in suspended_days(every, [(cut, back)], ZONE)
+    )
+    bill = subscription(
+        first.isoformat(),
+        due.day,
+        example.money("price"),
+        discounts=_offers(example),
+        suspensions=spans,
+    )
+    lines = propose(bill, due, Terms(issue_days_before=0)).lines
+    return {"discount": reais(-sum(line.amount_cents for line in lines if line.conditional))}
+
+
 def _discount(example: Example) -> Answer:
+    if "cycles" in example.given:
+        return _discount_of_cycles(example)
     payer, due = _Payer(), example.day("due")
     lines = _conditional(example.money("price"), _offers(example))
     number = payer.issue(due, lines)
@@ -285,8 +359,16 @@ def _allocation(example: Example) -> Answer:
 def _suspended(example: Example) -> Answer:
     # Which days count is worked out in the shell; here they are the judge's.
     days = suspended_days(paid_cycle(example).days(), life_of(example).cuts, ZONE)
-    spans = tuple(Suspension(day, day + ONE_DAY, Level.WALLED) for day in days)
-    found = [x for x in _lines(example, _subscription(example, suspensions=spans)) if x < 0]
+    paused = suspended_days(paid_cycle(example).days(), pauses_of(example), ZONE)
+    spans = tuple(
+        Suspension(day, day + ONE_DAY, Level.BLOCKED if day in paused else Level.WALLED)
+        for day in days
+    )
+    bill = _subscription(example, suspensions=spans)
+    if "stays" in example.given:
+        own = Addon("sva", "SVA", example.money("stays"), bill.started_on, stays_while_walled=True)
+        bill = replace(bill, addons=(own,))
+    found = [x for x in _lines(example, bill) if x < 0]
     return {"days": str(len(days)), "lines": ", ".join(reais(x) for x in found) or "none"}
 
 

@@ -1,7 +1,7 @@
 """What an invoice of a month contains, to the cent. Each row names its source."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,16 @@ import pytest
 
 from billing.access import Level
 from billing.bounds import Flaw
-from billing.cycle import DueDay, Mode, change_due_day, cycle_of, due_in, issue_on
+from billing.cycle import (
+    DueDay,
+    Mode,
+    as_many_on,
+    change_due_day,
+    cycle_of,
+    due_in,
+    issue_on,
+    next_due_changed,
+)
 from billing.invoice import Kind, Line
 from billing.recurring import correction, propose
 from billing.reward import Paid, Reward, is_good_payer
@@ -113,6 +122,14 @@ def changed(on: str, to: int, **given: Any) -> Subscription:
             "2026-09-10",
             [59_94, 39_96, -23_20],
         ),
+        # rule 8, ladder rule 13: blocked, as in the customer's own pause, all of it is given back
+        (
+            subscription(
+                tariff=SCM_SVA, suspensions=(out("2026-08-12", "2026-08-24", Level.BLOCKED),)
+            ),
+            "2026-09-10",
+            [59_94, 39_96, -23_20, -15_47],
+        ),
         # rule 8: by default reduced days give nothing back
         (
             subscription(suspensions=(out("2026-08-12", "2026-08-24", Level.REDUCED),)),
@@ -132,6 +149,18 @@ def changed(on: str, to: int, **given: Any) -> Subscription:
             ),
             "2026-09-10",
             [99_90, 20_00, -38_67, -7_74],
+        ),
+        # walled it stays, and is charged; blocked nothing does: 10 days of it, 18 of the rest
+        (
+            subscription(
+                addons=(Addon("b", "B", 20_00, day("2026-08-10"), stays_while_walled=True),),
+                suspensions=(
+                    out("2026-08-12", "2026-08-20"),
+                    out("2026-08-20", "2026-08-30", Level.BLOCKED),
+                ),
+            ),
+            "2026-09-10",
+            [99_90, 20_00, -58_01, -6_45],
         ),
         # nothing for nothing
         (subscription(cents=0), "2026-09-10", []),
@@ -191,6 +220,36 @@ def test_a_discount_gives_nothing_on_days_that_are_given_back_anyhow() -> None:
     )
     terms = Terms(issue_days_before=0)
     assert propose(bill, day("2026-09-10"), terms).amount_cents == 0
+
+
+@pytest.mark.parametrize(
+    ("discounts", "cents"),
+    [
+        # two discounts, once each
+        ([("em dia", 10_00, True), ("fiel", 10_00, True)], [-10_00, -10_00]),
+        # together at most what is left of the other cycle: 12 of 31 days, 47.79 of 123.45
+        ([("em dia", 40_00, True), ("fiel", 40_00, True)], [-40_00, -7_79]),
+        # what lateness cannot take away comes first, in each cycle
+        ([("em dia", 40_00, True), ("fiel", 40_00, False)], [-40_00, -7_79]),
+        # a part of the price, of the second cycle alone
+        ([("metade", 61_72, False)], [-47_79]),
+    ],
+)
+def test_a_cycle_that_is_given_back_earns_no_discount_of_the_next_one(
+    discounts: list[tuple[str, int, bool]], cents: list[int]
+) -> None:
+    # 10 June to 9 July is wholly suspended and gave back more than it cost, so that one invoice
+    # pays for it and for the cycle after it, 19 of whose 31 days were suspended too.
+    bill = subscription(
+        "2027-06-10",
+        cents=123_45,
+        discounts=tuple(
+            Discount(title, day("2026-01-01"), cents=each, conditional=conditional)
+            for title, each, conditional in discounts
+        ),
+        suspensions=(out("2027-06-10", "2027-07-29", Level.BLOCKED),),
+    )
+    assert cents_of(bill, "2027-08-10") == [123_45, 123_45, *cents, -123_45, -75_66]
 
 
 @pytest.mark.parametrize(
@@ -373,6 +432,53 @@ def test_a_due_day_that_a_month_lacks_is_its_last(
     year: int, month: int, due_day: int, due: str
 ) -> None:
     assert due_in(year, month, due_day) == day(due)
+
+
+@pytest.mark.parametrize(
+    ("due", "asked", "news", "now"),
+    [
+        # rule 4: the bridging cycle ends before the old due date would have come
+        ("2027-04-10", "2027-03-10", [25], "2027-03-25"),
+        # the running cycle ends first
+        ("2027-03-10", "2027-02-20", [25], "2027-03-10"),
+        # the last of several counts
+        ("2027-04-10", "2027-03-10", [25, 5], "2027-04-05"),
+        # taken back before the bridge was billed, and before it began
+        ("2027-04-10", "2027-03-10", [25, 10], "2027-04-10"),
+        ("2028-03-10", "2028-02-20", [25, 10], "2028-03-10"),
+    ],
+)
+def test_the_next_due_date_after_a_change(due: str, asked: str, news: list[int], now: str) -> None:
+    due_days: tuple[DueDay, ...] = (DueDay(day("2026-08-10"), 10),)
+    due_on = day(due)
+    for new in news:
+        after = change_due_day(due_days, new, day(asked))
+        due_on = next_due_changed(due_on, due_days, after)
+        due_days = after
+    assert due_on == day(now)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "was", "waits", "moved"),
+    [
+        # one an invoice, the bridging one too, and none later than it was
+        (10, 15, "2027-01-10", ["2027-01-10", "2027-02-10"], ["2026-12-15", "2027-01-15"]),
+        (25, 5, "2027-01-25", ["2027-01-25", "2027-02-25"], ["2027-01-05", "2027-02-05"]),
+        # never two on one: 28 February is the due date of both days
+        (31, 30, "2027-01-31", ["2027-01-31", "2027-02-28"], ["2027-01-30", "2027-02-28"]),
+        # what waited for an invoice that is past waits for the next one
+        (10, 15, "2027-01-10", ["2026-12-01"], ["2026-12-15"]),
+    ],
+)
+def test_what_waits_for_an_invoice_waits_for_the_same_one_after_a_change_of_due_day(
+    old: int, new: int, was: str, waits: list[str], moved: list[str]
+) -> None:
+    before = (DueDay(day("2026-08-10"), old),)
+    running = cycle_of(day(was) - timedelta(days=1), before)
+    after = change_due_day(before, new, running.starts_on)
+    now = next_due_changed(day(was), before, after)
+    found = [as_many_on(day(due), day(was), before, now, after) for due in waits]
+    assert found == [day(due) for due in moved]
 
 
 def test_a_due_day_changes_at_the_end_of_the_running_cycle() -> None:

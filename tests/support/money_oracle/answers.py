@@ -13,8 +13,8 @@ from tests.support.money_oracle.bill import Bill, Share
 from tests.support.money_oracle.bounds import Proposed, good_payer, parked
 from tests.support.money_oracle.cycles import DAY, Cycle, bridge, cycle_at, is_due
 from tests.support.money_oracle.exact import cents, half_up, reais, split
-from tests.support.money_oracle.life import Ended, Life, PlanChanged
-from tests.support.money_oracle.statement import cycle_cents
+from tests.support.money_oracle.life import DueDayChanged, Ended, Life, PlanChanged
+from tests.support.money_oracle.statement import cycle_cents, statement
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 Answer = dict[str, str]
@@ -43,10 +43,10 @@ def life_of(example: Example) -> Life:
     first = example.given.get("first")
     last = [Ended(example.day("last"))] if "last" in example.given else []
     changes = [PlanChanged(on, price) for price, on in example.dated("change")]
-    cuts = []
+    cuts = pauses_of(example)
     if "cut" in example.given:
         cut, back = example.given["cut"].split(" to ")
-        cuts = [(_at(cut), _at(back))]
+        cuts = [(_at(cut), _at(back)), *cuts]
     return Life(
         date.fromisoformat(first) if first else date(2015, 1, 1),
         int(example.given["due_day"]),
@@ -54,6 +54,14 @@ def life_of(example: Example) -> Life:
         events=(*changes, *last),
         cuts=tuple(cuts),
     )
+
+
+def pauses_of(example: Example) -> list[tuple[datetime, datetime]]:
+    """The customer's own pause: from the first instant of its first day to the end of its last."""
+    if "pause" not in example.given:
+        return []
+    first, last = (date.fromisoformat(day) for day in example.given["pause"].split(" to "))
+    return [(lines.first_instant(first, ZONE), lines.first_instant(last + DAY, ZONE))]
 
 
 def _at(text: str) -> datetime:
@@ -101,6 +109,8 @@ def _plan_change(example: Example) -> Answer:
 
 
 def _due_day_change(example: Example) -> Answer:
+    if "first" in example.given:
+        return _next_invoices(example)
     old = int(example.given["old_day"])
     between = bridge(cycle_at(example.day("asked"), old), old, int(example.given["new_day"]))
     assert between is not None
@@ -113,12 +123,48 @@ def _due_day_change(example: Example) -> Answer:
     }
 
 
+def _next_invoices(example: Example) -> Answer:
+    """The first invoice, issued at once, is of the old day; what follows knows of both changes."""
+    asked, new_day = example.day("asked"), int(example.given["new_day"])
+    moved = DueDayChanged(asked, new_day)
+    first, old_day = example.day("first"), int(example.given["old_day"])
+    changes = [PlanChanged(on, price) for price, on in example.dated("change")]
+    price = example.money("price", "1.00")
+    life = Life(first, old_day, price, events=(*changes, moved))
+    _, *found = statement(life, asked + timedelta(days=120)).invoices
+    if "instalments" in example.given:
+        count = int(example.given["instalments"])
+        return {"dues": ", ".join(item.due_on.isoformat() for item in found[:count])}
+    sums = {line.text: reais(line.cents) for line in found[0].lines}
+    return {
+        "due": found[0].due_on.isoformat(),
+        "amount": sums["service"],
+        "correction": sums["correction"],
+    }
+
+
 def offers(example: Example) -> list[Fraction | int]:
     """The conditional discounts: percentages and cents."""
     return [*example.percents("percent"), *(cents(item) for item in example.items("off"))]
 
 
+def _discount_of_cycles(example: Example) -> Answer:
+    """One invoice for several cycles: of each at most what suspended days leave of its price."""
+    price, due = example.money("price"), example.day("due")
+    cut, back = (_at(instant) for instant in example.given["cut"].split(" to "))
+    off, last = 0, due - DAY
+    for _ in range(int(example.given["cycles"])):
+        cycle = cycle_at(last, due.day)
+        gone = len(lines.suspended_days(cycle.days(), [(cut, back)], ZONE))
+        rest = price - lines.prorated(price, gone, cycle.of_days)
+        off += min(rest, lines.discount(price, offers(example)))
+        last = cycle.start - DAY
+    return {"discount": reais(off)}
+
+
 def _discount(example: Example) -> Answer:
+    if "cycles" in example.given:
+        return _discount_of_cycles(example)
     price, due = example.money("price"), example.day("due")
     off = lines.discount(price, offers(example))
     bill = Bill(due, price, off)
@@ -185,6 +231,10 @@ def _suspended(example: Example) -> Answer:
     life, cycle = life_of(example), paid_cycle(example)
     days = [day for day in cycle.days() if day >= life.activated_on]
     credits = [item.cents for item in cycle_cents(life, cycle) if item.text == "suspended"]
+    # What can be used while walled is gone in a pause alone.
+    gone = len(lines.suspended_days(days, pauses_of(example), ZONE))
+    back = lines.prorated(example.money("stays"), gone, cycle.of_days)
+    credits += [-back] if back else []
     return {
         "days": str(len(lines.suspended_days(days, life.cuts, ZONE))),
         "lines": ", ".join(reais(amount) for amount in credits) or "none",
