@@ -122,8 +122,8 @@ async def withdraw_plan(
 @router.post(
     "/billing-runs",
     summary="Issue what is due to be issued until a day",
-    description="A run for a day already run issues nothing: its `id` is null, and the audit log keeps"
-    " that it was asked for. One at a time.",
+    description="A run for a day already run issues nothing: its `id` is null, and the audit log"
+    " keeps that it was asked for. One at a time.",
     response_model=bodies.RanAnswer,
     responses=responses(409),
 )

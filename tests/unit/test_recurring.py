@@ -449,7 +449,8 @@ def test_a_due_day_that_a_month_lacks_is_its_last(
     ],
 )
 def test_the_next_due_date_after_a_change(due: str, asked: str, news: list[int], now: str) -> None:
-    due_days, due_on = (DueDay(day("2026-08-10"), 10),), day(due)
+    due_days: tuple[DueDay, ...] = (DueDay(day("2026-08-10"), 10),)
+    due_on = day(due)
     for new in news:
         after = change_due_day(due_days, new, day(asked))
         due_on = next_due_changed(due_on, due_days, after)
