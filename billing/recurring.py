@@ -162,7 +162,8 @@ def _discounts(
         exact = Fraction(0)
         for place, piece in enumerate(span):
             before = half_up(exact)
-            exact += min(_discount_of(subscription, discount, piece), Fraction(max(0, left[place])))
+            most = Fraction(max(0, left[place]))
+            exact += min(_discount_of(subscription, discount, piece), most)
             left[place] -= half_up(exact) - before
         cents = half_up(exact)
         if cents:
