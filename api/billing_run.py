@@ -6,12 +6,14 @@ saying what is still due, and the next one does the rest.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+import psycopg
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -200,7 +202,12 @@ async def _alone(house: House) -> AsyncIterator[None]:
             raise RunGoesOn(
                 "another billing run is at work; wait for its end (GET /api/v1/billing-runs)"
             )
-        yield
+        try:
+            yield
+        finally:
+            # A server takes a moment to see that a connection is gone: the next run waits for none.
+            with contextlib.suppress(psycopg.OperationalError):
+                await connection.execute("select pg_advisory_unlock(%s)", (LOCK,))
 
 
 async def _prepare(house: House, correlation_id: str, actor: str) -> list[int]:

@@ -137,8 +137,10 @@ def invoice_of(item: Proposed, invoice_id: int, bill_id: int | None, desk: Desk)
 def mark_of(item: Proposed, invoice_id: int | None) -> Mark:
     billed, proposal = item.billed, item.proposal
     following = next_due(item.due_on, billed.subscription.due_days)
-    if invoice_id is None and proposal.amount_cents < 0:
-        # What is given back is more than what is charged: the next invoice takes both.
+    taken = proposal.amount_cents < 0 or proposal.extra_ids or proposal.outage_ids
+    if invoice_id is None and taken:
+        # What is given back is all that is charged, or more: the next invoice takes both. A line or
+        # an outage that is on no invoice would be given back again and again.
         return Mark(
             contract_id=billed.contract_id,
             due_on=item.due_on,

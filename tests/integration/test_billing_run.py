@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from api import billing_run, commands
+from api import billing_run, commands, contract_changes
 from api.billing_run import BadUntil, RunGoesOn, run
 from api.enforce import Enforcer
 from api.failures import Refused
@@ -469,6 +469,27 @@ async def test_what_is_parked_makes_no_run_of_every_look(house: House) -> None:
     assert (await bill(house)).id is not None
     assert (await bill(house)).id is None
     assert len(await rows(house, billing_runs)) == 1
+
+
+async def test_what_gives_back_just_what_is_charged_does_so_once(house: House) -> None:
+    added = await add(house)
+    async with house.uow("ana", "gift") as uow:
+        await contract_changes.add_one_off(house, uow, added.contract_id, "Brinde", -59_94, "ana")
+    for day in ("2026-11-30", "2026-12-31", "2027-01-31"):
+        await move(house, f"{day}T10:00:00-03:00")
+        await bill(house, date.fromisoformat(day))
+    issued = await rows(house, invoices)
+    assert [(row["due_on"], row["amount_cents"]) for row in issued] == [
+        (date(2027, 1, 10), 99_90),
+        (date(2027, 2, 10), 99_90),
+    ]
+    # The first one pays for both cycles, and has the line.
+    lines = await rows(house, invoice_lines, invoice_lines.c.invoice_id == issued[0]["id"])
+    assert sorted(row["amount_cents"] for row in lines) == [-59_94, 59_94, 99_90]
+    (line,) = await rows(house, waiting_lines)
+    assert line["invoice_id"] == issued[0]["id"]
+    async with house.store.reading() as connection:
+        assert await verify(house, connection) == []
 
 
 @pytest.mark.parametrize(("billing", "count"), [("on", 2), ("", 2), ("off", 0)])
