@@ -82,9 +82,14 @@ async def hand_over(
     told += await _changed(house, uow, agency_id, today)
     fresh = await _due(house, uow, contract_ids, today)
     if not told and not fresh:
+        if bars := (await uow.desk()).bars:
+            raise Refused(
+                f"nothing is handed over while nobody is cut ({', '.join(bars)}; GET"
+                " /api/v1/guards), and nothing that the agency has has changed"
+            )
         raise Refused(
-            "nothing is due for an agency: no rescinded contract owes enough for long enough"
-            " (GET /api/v1/listing-rules), and nothing that it has has changed"
+            "nothing is due for an agency: no contract that ended for debt owes enough (GET"
+            " /api/v1/listing-rules) or has come to its step, and nothing that it has has changed"
         )
     accounts = await bulk.draw_ids(uow.connection, handovers, len(fresh))
     lines = await _lines(house, uow, list(zip(accounts, fresh, strict=True)), today)

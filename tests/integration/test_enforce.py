@@ -383,15 +383,16 @@ async def test_restores_overtake_cuts_at_a_slow_nas(scene: Scene) -> None:
         for number in range(8):
             await scene.decide(await scene.line(nas_id, f"debtor{number}"), REDUCED)
         paid = await scene.line(nas_id, "payer", level=REDUCED)
-        enforcer = scene.enforcer(coa_per_s=4)
+        # Slow enough for a payment to be read in between, on a busy machine too.
+        enforcer = scene.enforcer(coa_per_s=2)
         cutting = asyncio.create_task(enforcer.converge_all())
-        await nas.hears(4)
+        await nas.hears(2)
         await scene.decide(paid, FULL)
         await enforcer.converge_contract(paid)
         await cutting
         order = [heard.username for heard in nas.heard]
     assert len(order) == 9
-    assert order.index("payer") <= 5
+    assert order.index("payer") <= 3
 
 
 async def test_a_silent_nas_holds_nobody_up_at_another(scene: Scene) -> None:
