@@ -30,6 +30,7 @@ from api.store.secrets import SecretBox, load_key
 from api.store.uow import Store
 from billing.calendar import brazil
 from config.settings import Settings
+from tests.support.memory import in_memory
 
 SEED_POLICIES: dict[str, dict[str, object]] = {
     "anatel-765": {"law": "anatel-765"},
@@ -75,7 +76,7 @@ class Cluster:
 def cluster() -> Iterator[Cluster]:
     """An embedded server in a directory of its own, with the migrated template in it."""
     # Not under pytest's own directory: pytest closes that one to the server's user.
-    data_dir = Path(tempfile.mkdtemp(prefix="religa-test-"))
+    data_dir = Path(tempfile.mkdtemp(prefix="religa-test-", dir=in_memory()))
     try:
         server = Cluster(_at(embedded.start(data_dir), "postgres"))
         with psycopg.connect(libpq(server.url), autocommit=True) as connection:

@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.memory import in_memory
+
 ADMIN_PASSWORD = "rehearsal-only-password"
 ROOT = Path(__file__).resolve().parents[2]
 _PORTS, _BLOCK = range(12_000, 32_000), 250
@@ -227,7 +229,9 @@ def own_folder() -> Iterator[Path]:
 
     pytest's own lie under one that it closes to others whenever a session starts.
     """
-    with tempfile.TemporaryDirectory(prefix="religa-test-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="religa-test-", dir=in_memory(), ignore_cleanup_errors=True
+    ) as name:
         folder = Path(name)
         folder.chmod(0o711)
         yield folder
