@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -21,7 +20,7 @@ from billing.payer import Promise
 from billing.subscription import Discount
 from billing.suspension import suspend
 from billing.term import Leaving
-from tests.integration.test_verify import _OTHER
+from tests.integration.test_verify import _OTHER, Lived
 from tests.support.database import Added, Cluster, add_contract, add_plan, make_house
 from tests.support.money import add_payment, cut, move_clock, review_payer
 
@@ -37,15 +36,6 @@ delete from audit_log where action in ('cycles.began', 'cycles.billed', 'cycles.
 update audit_log set data = data - 'next_due_on';
 update audit_log set data = data - 'state' - 'settled_at' where action like 'promise.%'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Lived:
-    """A database in which a story was lived to its end, at `now`; nobody is connected to it."""
-
-    url: str
-    data_dir: Path
-    now: datetime
 
 
 @pytest.fixture(scope="module")
